@@ -1,0 +1,111 @@
+"""Every error that twotier raises on purpose. This module knows no HTTP: `gateway/problems.py` maps each class to a status.
+
+TwotierError
+├── ConfigurationError          a setting, a key or a family file makes no sense; the message names it and says what to do
+├── InputRefused                rows that break their schema; carries the faults, each with a JSON pointer to the cell
+├── UnknownFamily               no family of that name
+├── UnknownVersion              no such version or alias of a family
+├── NotServable                 a version that exists but must not serve
+│   ├── SignatureInvalid        the manifest has no signature, or one by a key that is not trusted
+│   ├── DigestMismatch          a file is missing, or its size or SHA-256 is not the manifest's
+│   ├── VersionSkew             the artefact was made with another scikit-learn minor version
+│   ├── SchemaMismatch          the artefact's features are not the family's
+│   └── GoldenMismatch          the loaded model does not answer its golden rows as it did in training
+├── GateRefused                 a version did not pass its family's gate, so no alias may point at it
+└── UpstreamError               the model server did not give an answer that may be passed on
+    ├── UpstreamUnavailable     it could not be reached, or said that it cannot serve now
+    ├── UpstreamTimeout         no answer within the request's budget
+    └── UpstreamInvalid         it answered, but not what it promised to
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TwotierError(Exception):
+    """The root of the tree. `str(error)` is a sentence for the person who must act."""
+
+
+class ConfigurationError(TwotierError):
+    """A setting, a key or a family file makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with the input: where (an RFC 6901 JSON pointer), and what."""
+
+    pointer: str
+    detail: str
+
+
+class InputRefused(TwotierError):
+    """The input breaks its schema.
+
+    `faults` holds the first few faults and `count` says how many there are in all.
+    """
+
+    def __init__(self, detail: str, faults: Sequence[Fault] = (), count: int | None = None) -> None:
+        super().__init__(detail)
+        self.faults = tuple(faults)
+        self.count = len(self.faults) if count is None else count
+
+
+class UnknownFamily(TwotierError):
+    """No family of that name."""
+
+
+class UnknownVersion(TwotierError):
+    """No such version or alias of a family."""
+
+
+class NotServable(TwotierError):
+    """The version exists, but must not serve."""
+
+
+class SignatureInvalid(NotServable):
+    """The manifest has no signature, or one by a key that is not trusted."""
+
+
+class DigestMismatch(NotServable):
+    """A file is missing, or its size or SHA-256 is not the manifest's."""
+
+
+class VersionSkew(NotServable):
+    """The artefact was made with another scikit-learn minor version."""
+
+
+class SchemaMismatch(NotServable):
+    """The artefact's features are not the family's."""
+
+
+class GoldenMismatch(NotServable):
+    """The loaded model does not answer its golden rows as it did in training."""
+
+
+class GateRefused(TwotierError):
+    """The version did not pass its family's gate, so no alias may point at it."""
+
+
+class UpstreamError(TwotierError):
+    """The model server did not give an answer that may be passed on."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The model server could not be reached, or said that it cannot serve now.
+
+    `retry_after` is in seconds.
+    """
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class UpstreamTimeout(UpstreamError):
+    """No answer from the model server within the request's budget."""
+
+
+class UpstreamInvalid(UpstreamError):
+    """The model server answered, but not what it promised to."""

@@ -1,0 +1,63 @@
+"""One file per family. Dropping a file in adds a model to both tiers, to training, to the client and to the tests.
+
+Families are found in three places: this package, a folder of the user's own, and entry points of the group `twotier.families`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from twotier.errors import ConfigurationError, UnknownFamily
+from twotier.family import Family
+
+__all__ = ["Families", "discover"]
+
+ENTRY_POINTS = "twotier.families"
+
+
+class Families(dict[str, Family]):
+    """Families by name, in alphabetical order."""
+
+    def __missing__(self, name: str) -> Family:
+        raise UnknownFamily(f"there is no family of that name; there are: {', '.join(self) or 'none'}")
+
+
+def discover(folder: Path | None = None) -> Families:
+    """Find every family: shipped, in `folder`, and offered by installed packages."""
+    found: dict[str, Family] = {}
+    for origin, family in _candidates(folder):
+        if not isinstance(family, Family):
+            raise ConfigurationError(f"{origin} has no FAMILY = Family(...)")
+        if family.name in found:
+            raise ConfigurationError(f"{origin}: there is another family called {family.name!r}; rename one of them")
+        found[family.name] = family
+    return Families(sorted(found.items()))
+
+
+def _candidates(folder: Path | None) -> Iterator[tuple[str, object]]:
+    for module in pkgutil.iter_modules(__path__):
+        yield module.name, getattr(importlib.import_module(f"{__name__}.{module.name}"), "FAMILY", None)
+    for file in sorted(folder.glob("[!_]*.py")) if folder else ():
+        yield str(file), _load(file)
+    for point in entry_points(group=ENTRY_POINTS):
+        yield f"entry point {point.name}", point.load()
+
+
+def _load(file: Path) -> object:
+    """Import a family file under a name of its own, under which its classes can be pickled."""
+    name = f"twotier_families_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None, file
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ConfigurationError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
+    return getattr(module, "FAMILY", None)

@@ -1,0 +1,173 @@
+"""The vocabulary that both tiers and training share: a family is described once, and the rest is derived from it.
+
+Nothing here, and nothing at the top of a family file, may import scikit-learn or numpy: the gateway imports families too.
+A family file imports them inside its functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from twotier.card import Card
+from twotier.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+"""What a family, an estimator or an alias may be called: it becomes a URL segment, a folder and a metric label."""
+
+Batch = Mapping[str, Sequence[Any]]
+"""Some raw rows as columns of equal length: every feature and the target, by name. A missing value is None."""
+
+
+class Row(BaseModel):
+    """Base of every family's row. Field order is feature order; types are strict and unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Answer(BaseModel):
+    """Base of every family's answer. Fields made by `on_request` are left out unless the caller asks for them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def feature(description: str, *, example: Any, unit: str | None = None, aliases: Sequence[str] = (), **constraints: Any) -> Any:
+    """Describe one field of a row.
+
+    `aliases` are further names under which callers may send it; `constraints` are pydantic's (`gt`, `le`, `max_length`, `default`, …).
+    """
+    extra: dict[str, Any] = {"unit": unit} if unit else {}
+    if aliases:
+        extra["aliases"] = list(aliases)
+    return Field(description=description, examples=[example], json_schema_extra=extra, **constraints)
+
+
+def on_request(description: str) -> Any:
+    """Describe a field of an answer that is sent only on request: field `reasons` is asked for by `?reasons=true`."""
+    return Field(default=None, description=description, json_schema_extra={"on_request": True})
+
+
+def _extra(info: FieldInfo, key: str) -> Any:
+    extra = info.json_schema_extra
+    return extra.get(key) if isinstance(extra, dict) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Raw data as a stream, so that it need not fit in memory."""
+
+    source: str
+    """Where it comes from: a path relative to the data folder, or a word for generated data."""
+
+    target: str
+    """The column to predict."""
+
+    batches: Callable[[Path], Iterator[Batch]]
+    """Called with the data folder; yields the same rows in the same order every time."""
+
+    fingerprint: Callable[[Path], str]
+    """Called with the data folder; SHA-256 of the raw data, in hexadecimal."""
+
+    table: str | None = None
+    """The ledger's table that mirrors the raw file for SQL users, if there is to be one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A row and what it is answered by: feeds /docs, the README, the client's tests, the load test and the golden replay."""
+
+    row: Mapping[str, Any]
+    answer: Mapping[str, Any]
+
+
+Predict = Callable[[Sequence[Mapping[str, Any]]], list[Answer]]
+"""Rows as callers send them -> their answers. What behavioural checks are handed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a version must show before an alias may point at it."""
+
+    metric: str
+    """A metric of the held-out rows, such as `accuracy`."""
+
+    floor: float
+    """The least value of it that may serve."""
+
+    checks: Mapping[str, Callable[[Predict], bool]] = field(default_factory=dict)
+    """Behavioural checks by name: each makes rows, has them predicted, and says whether the answers make sense."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A prediction problem with one row schema and one answer schema, and the ways to solve it.
+
+    `decide` turns one row's class probabilities, in the order of `card.classes`, into its answer.
+    `estimators` maps a name to a factory of an unfitted scikit-learn classifier or pipeline with `predict_proba`; the first is the
+    default. A factory imports scikit-learn itself, when called.
+    """
+
+    name: str
+    summary: str
+    row: type[Row]
+    answer: type[Answer]
+    estimators: Mapping[str, Callable[[], ClassifierMixin]]
+    dataset: Dataset
+    decide: Callable[[Sequence[float], Card], Answer]
+    gate: Gate
+    examples: tuple[Example, ...]
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.estimators):
+            if not NAME.match(name):
+                raise ConfigurationError(f"family {self.name!r}: the name {name!r} must be lower-case letters, digits and _")
+        if not self.estimators:
+            raise ConfigurationError(f"family {self.name!r} has no estimator: give it at least one")
+        if len(self.examples) < 2:
+            raise ConfigurationError(f"family {self.name!r} needs at least two examples: they are its golden rows")
+        names = [*self.features, *self.aliases]
+        if len(set(names)) != len(names) or len(self.aliases) != sum(len(_aliases(f)) for f in self.row.model_fields.values()):
+            raise ConfigurationError(f"family {self.name!r}: two fields of its row share a name or an alias")
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """Names in feature order."""
+        return tuple(self.row.model_fields)
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Alias -> feature name."""
+        return {alias: name for name, info in self.row.model_fields.items() for alias in _aliases(info)}
+
+    @cached_property
+    def numeric(self) -> bool:
+        """Whether every feature is a plain number, so that rows make a float matrix; otherwise they make an object matrix."""
+        return all(info.annotation in (float, int) for info in self.row.model_fields.values())
+
+    @cached_property
+    def on_request(self) -> tuple[str, ...]:
+        """Names of the answer's fields that are sent only on request."""
+        return tuple(name for name, info in self.answer.model_fields.items() if _extra(info, "on_request"))
+
+    @property
+    def default_estimator(self) -> str:
+        """The estimator that is trained when none is named."""
+        return next(iter(self.estimators))
+
+    def values(self, row: Row) -> list[Any]:
+        """The row's values in feature order."""
+        return list(row.__dict__.values())
+
+
+def _aliases(info: FieldInfo) -> Sequence[str]:
+    return _extra(info, "aliases") or ()

@@ -1,0 +1,81 @@
+"""Rows -> answers, with one loaded version. Training, promotion and the model server all score through here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context
+
+from twotier.card import Card
+from twotier.errors import SchemaMismatch
+from twotier.family import Answer, Family
+
+
+class Model(Protocol):
+    """What a fitted scikit-learn classifier or pipeline offers."""
+
+    classes_: NDArray[Any]
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """(rows, features) -> (rows, classes), each row adding up to 1."""
+        ...  # pragma: no cover - a protocol's body never runs
+
+
+def matrix(family: Family, rows: Sequence[Sequence[Any]]) -> NDArray[Any]:
+    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number, else object.
+
+    Raises ValueError or TypeError for rows that are not of the family's width or kind.
+    """
+    made = np.asarray(rows, dtype=np.float64 if family.numeric else object)
+    if made.ndim != 2 or made.shape[1] != len(family.features):
+        raise ValueError(f"{len(family.features)} values make a row of {family.name!r}")
+    return made
+
+
+class Scorer:
+    """One version, ready to answer.
+
+    Raises SchemaMismatch if the version was trained on other features or answers other classes than its card says.
+    """
+
+    def __init__(self, family: Family, card: Card, model: Model) -> None:
+        if tuple(card.features) != family.features:
+            raise SchemaMismatch(
+                f"{family.name} {card.version} was trained on {card.features}, and the family now has {list(family.features)}: train again"
+            )
+        if [str(label) for label in model.classes_] != card.classes:
+            raise SchemaMismatch(f"{family.name} {card.version}: the model's classes are not the card's {card.classes}")
+        self.family = family
+        self.card = card
+        self._model = model
+
+    def probabilities(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
+        """Class probabilities of each row, in the order of `card.classes`. Raises whatever the model raises."""
+        # Rows were checked on their way in, and a non-finite result is caught on its way out: a second check per call would be paid for
+        # by every caller.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            scores = self._model.predict_proba(matrix(self.family, rows))
+        return scores.tolist()  # type: ignore[no-any-return]
+
+    def answers(self, rows: Sequence[Sequence[Any]]) -> list[Answer | Exception]:
+        """The answer to each row, or, in its place, why that row cannot be scored.
+
+        A row that makes the model raise fails alone: the rows are halved until only the guilty ones are left.
+        """
+        try:
+            scores = self.probabilities(rows)
+        except Exception as error:
+            if len(rows) == 1:
+                return [error]
+            middle = len(rows) // 2
+            return self.answers(rows[:middle]) + self.answers(rows[middle:])
+        return [self._answer(score) for score in scores]
+
+    def _answer(self, score: list[float]) -> Answer | Exception:
+        try:
+            return self.family.decide(score, self.card)
+        except Exception as error:
+            return error

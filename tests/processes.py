@@ -1,0 +1,91 @@
+"""Start the two tiers as the real processes they are, on free ports, and stop them by their own id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+START_SECONDS = 60.0
+"""How long a tier may take to start on a loaded machine before the test gives up: not a claim about how long it takes."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Tier:
+    """One running process of one tier."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self.process.send_signal(number)
+
+    def wait_ready(self, path: str = "/readyz", seconds: float = START_SECONDS) -> None:
+        """Wait until `path` answers 200."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log.read_text()}"
+            with contextlib.suppress(OSError, urllib.error.HTTPError):
+                if urllib.request.urlopen(self.url + path, timeout=5).status == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"not ready after {seconds} s:\n{self.log.read_text()}")
+
+    def stop(self, seconds: float = 20.0) -> int:
+        """Ask it to end, as an orchestrator would, and say with which code it did."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        return self.process.wait(seconds)
+
+
+@contextlib.contextmanager
+def running(module: str, url: str, log: Path, environment: Mapping[str, str]) -> Iterator[Tier]:
+    """`python -m module`, ended when the block is left; its output goes to `log`."""
+    with log.open("ab") as output:
+        process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **environment}, stdout=output, stderr=output)
+    tier = Tier(process, url, log)
+    try:
+        yield tier
+    finally:
+        try:
+            tier.stop()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def model_server(data: Path, log: Path, port: int | None = None, **environment: str) -> Iterator[Tier]:
+    """A model server over the registry in `data`; not yet ready."""
+    port = port or free_port()
+    settings = {"TWOTIER_DATA": str(data), "MODEL_SERVER_PORT": str(port), "BENTOML_DO_NOT_TRACK": "True", **environment}
+    with running("twotier.model_server", f"http://127.0.0.1:{port}", log, settings) as tier:
+        yield tier
+
+
+@contextlib.contextmanager
+def gateway(model_server_url: str, log: Path, port: int | None = None, **environment: str) -> Iterator[Tier]:
+    """A gateway in front of the model server at that address; not yet ready."""
+    port = port or free_port()
+    settings = {"GATEWAY_PORT": str(port), "GATEWAY_MODEL_SERVERS": f'["{model_server_url}"]', **environment}
+    with running("twotier.gateway", f"http://127.0.0.1:{port}", log, settings) as tier:
+        yield tier

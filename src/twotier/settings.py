@@ -115,7 +115,7 @@ class _Toml(TomlConfigSettingsSource):
         _refuse_unknown(self.toml_data, settings_cls.model_fields, f"[{section}] of {path}", "")
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
-        tables = super()._read_file(file_path)
+        tables: dict[str, dict[str, Any]] = super()._read_file(file_path)
         _refuse_unknown(tables, SECTIONS, str(file_path), "")
         return tables.get(self._section, {})
 

@@ -110,4 +110,3 @@ class Info(_Message):
 
     server: dict[str, str] = Field(description="Versions of twotier, scikit-learn, BentoML and Python; keep-alive in seconds.")
     families: dict[str, FamilyInfo]
-

@@ -3,6 +3,8 @@
 TwotierError
 ├── ConfigurationError          a setting, a key or a family file makes no sense; the message names it and says what to do
 ├── InputRefused                rows that break their schema; carries the faults, each with a JSON pointer to the cell
+│   ├── InputUnreadable         not the JSON that rows are sent in: bad syntax, a name given twice, a number out of range
+│   └── InputTooLarge           more bytes or more rows than one call may have
 ├── UnknownFamily               no family of that name
 ├── UnknownVersion              no such version or alias of a family
 ├── NotServable                 a version that exists but must not serve
@@ -50,6 +52,14 @@ class InputRefused(TwotierError):
         super().__init__(detail)
         self.faults = tuple(faults)
         self.count = len(self.faults) if count is None else count
+
+
+class InputUnreadable(InputRefused):
+    """The input is not the JSON that rows are sent in: bad syntax, a name given twice, a number out of range."""
+
+
+class InputTooLarge(InputRefused):
+    """More bytes or more rows than one call may have."""
 
 
 class UnknownFamily(TwotierError):

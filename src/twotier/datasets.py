@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,22 @@ def csv_dataset(
     """Describe a delimited text file with a header.
 
     `source` is relative to the data folder. `columns` maps each feature and the target to the function that reads its cell; other
-    columns are left out. A cell that is one of `missing` is read as None.
+    columns are left out. A cell that is one of `missing` is read as None. Rows are counted from 1, the header not among them.
     """
 
     def batches(data: Path) -> Iterator[Batch]:
-        with _open(data / source) as file:
+        path = data / source
+        with _open(path) as file:
             reader = csv.DictReader(file, delimiter=delimiter)
-            if lacking := columns.keys() - set(reader.fieldnames or ()):
-                raise ConfigurationError(f"{data / source} has no column {', '.join(sorted(lacking))}: see its header")
-            while rows := list(islice(reader, ROWS_PER_BATCH)):
-                yield {name: [None if row[name] in missing else read(row[name]) for row in rows] for name, read in columns.items()}
+            try:
+                if lacking := columns.keys() - set(reader.fieldnames or ()):
+                    raise ConfigurationError(f"{path} has no column {', '.join(sorted(lacking))}: see its header")
+                done = 0
+                while rows := list(islice(reader, ROWS_PER_BATCH)):
+                    yield {name: _column(path, name, read, missing, rows, done + 1) for name, read in columns.items()}
+                    done += len(rows)
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{path}, after line {reader.line_num}, is not delimited UTF-8 text: {error}") from None
 
     def fingerprint(data: Path) -> str:
         with _open(data / source, "rb") as file:
@@ -45,8 +51,24 @@ def csv_dataset(
     return Dataset(source=source, target=target, batches=batches, fingerprint=fingerprint, table=table)
 
 
+def _column(
+    path: Path, name: str, read: Callable[[str], Any], missing: tuple[str, ...], rows: Sequence[Mapping[Any, Any]], first: int
+) -> list[Any]:
+    """Read one column of some rows; `first` is the number of the first of them."""
+    values = []
+    for number, row in enumerate(rows, first):
+        # csv.DictReader gives a row that is too short None for what it lacks, and one that is too long a key None for what is left over.
+        if row[name] is None or None in row:
+            raise ConfigurationError(f"{path}, row {number}, has not as many cells as the header")
+        try:
+            values.append(None if row[name] in missing else read(row[name]))
+        except ValueError as error:
+            raise ConfigurationError(f"{path}, row {number}, column {name}: {error}") from None
+    return values
+
+
 def _open(path: Path, mode: str = "r") -> Any:
     try:
-        return path.open(mode) if "b" in mode else path.open(mode, newline="", encoding="utf-8")
+        return path.open(mode) if "b" in mode else path.open(mode, newline="", encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigurationError(f"there is no raw data at {path}: run from the repository's root, or set TWOTIER_DATA") from None

@@ -68,8 +68,8 @@ class Scorer:
         try:
             scores = self.probabilities(rows)
         except Exception as error:
-            if len(rows) == 1:
-                return [error]
+            if len(rows) < 2:
+                return [error for _ in rows]
             middle = len(rows) // 2
             return self.answers(rows[:middle]) + self.answers(rows[middle:])
         return [self._answer(score) for score in scores]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from twotier.errors import ConfigurationError
@@ -90,12 +91,20 @@ class _Environment(EnvSettingsSource):
                 read[self.env_prefix.lower() + field] = value
         self.env_vars = read
 
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        """Read a list or a table, which the environment spells as JSON."""
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except ValueError:
+            name = self.env_prefix + field_name.upper()
+            raise ConfigurationError(f'{name} is not JSON: a list is written ["a", "b"], and a table {{"key": 1}}') from None
+
     def _from_file(self, field: str, value: str | None) -> tuple[str, str | None]:
         if not field.endswith("_file") or field in self.settings_cls.model_fields:
             return field, value
         try:
             return field.removesuffix("_file"), Path(value or "").read_text(encoding="utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{self.env_prefix}{field.upper()} names a file that cannot be read: {error}") from None
 
 
@@ -115,9 +124,12 @@ class _Toml(TomlConfigSettingsSource):
         _refuse_unknown(self.toml_data, settings_cls.model_fields, f"[{section}] of {path}", "")
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
-        tables: dict[str, dict[str, Any]] = super()._read_file(file_path)
+        tables: dict[str, Any] = super()._read_file(file_path)
         _refuse_unknown(tables, SECTIONS, str(file_path), "")
-        return tables.get(self._section, {})
+        table = tables.get(self._section, {})
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"{file_path}: {self._section} is not a table; write [{self._section}] and its settings below it")
+        return table
 
 
 def _refuse_unknown(given: Iterable[str], known: Iterable[str], origin: str, prefix: str) -> None:

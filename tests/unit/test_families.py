@@ -1,0 +1,102 @@
+"""Families are found in three places, and what cannot be one is refused by its place and reason."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from tests.examples import family
+from twotier import families
+from twotier.errors import ConfigurationError, UnknownFamily
+from twotier.families import discover
+
+offered = family()
+
+SOURCE = '''
+from tests.examples import CoinRow, family
+
+
+class OwnRow(CoinRow):
+    """A row of the folder's own."""
+
+
+FAMILY = family(name="{name}", row=OwnRow)
+'''
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write a file into the folder of families, and give the folder."""
+
+    def write(name: str, text: str) -> Path:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+def test_shipped_families_are_found() -> None:
+    """Without a folder, the families that are shipped are there, in alphabetical order."""
+    found = discover()
+    assert "iris" in found
+    assert sorted(found) == list(found)
+    assert all(name == family.name for name, family in found.items())
+
+
+def test_file_in_a_folder_is_a_family(write: Callable[[str, str], Path]) -> None:
+    """A file dropped into the folder adds a family beside those that are shipped; a file that begins with _ does not."""
+    write("_helper.py", "raise RuntimeError")
+    found = discover(write("coin_a.py", SOURCE.format(name="coin_a")))
+    assert {"coin_a"} == found.keys() - discover().keys()
+
+
+def test_classes_of_a_folder_family_can_be_pickled(write: Callable[[str, str], Path]) -> None:
+    """What a folder's family file defines survives a pickle, as a custom transformer in a model must."""
+    row = discover(write("coin_b.py", SOURCE.format(name="coin_b")))["coin_b"].row.model_validate({"a": 1.0, "b": 2.0})
+    assert row == pickle.loads(pickle.dumps(row))
+
+
+def test_installed_package_offers_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point of an installed package adds its family."""
+    points = [EntryPoint("coin", "tests.unit.test_families:offered", families.ENTRY_POINTS)]
+    monkeypatch.setattr(families, "entry_points", lambda group: points if group == families.ENTRY_POINTS else [])
+    assert discover()["coin"] is offered
+
+
+def test_unknown_family_names_those_there_are() -> None:
+    """Asking for a family that is not there says which there are, and does not echo the question."""
+    with pytest.raises(UnknownFamily) as caught:
+        discover()["<script>"]
+    assert "iris" in str(caught.value)
+    assert "<script>" not in str(caught.value)
+    with pytest.raises(UnknownFamily, match="none"):
+        families.Families()["iris"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"wrong\.py has no FAMILY = Family"),
+        ("FAMILY = 'iris'", r"wrong\.py has no FAMILY = Family"),
+        ("import nothing_of_that_name", r"wrong\.py cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("def", r"wrong\.py cannot be imported: SyntaxError"),
+        (SOURCE.format(name="iris"), r"wrong\.py: there is another family called 'iris'"),
+    ],
+)
+def test_wrong_file_is_named(write: Callable[[str, str], Path], text: str, message: str) -> None:
+    """A file that offers no family, or cannot be read, is an error that names the file and says why."""
+    with pytest.raises(ConfigurationError, match=message):
+        discover(write("wrong.py", text))
+
+
+def test_file_that_cannot_be_imported_leaves_no_module(write: Callable[[str, str], Path]) -> None:
+    """A broken file can be mended and read again: no half-made module stays behind."""
+    with pytest.raises(ConfigurationError):
+        discover(write("mended.py", "raise ValueError('not yet')"))
+    assert "twotier_families_mended" not in sys.modules
+    assert "mended" in discover(write("mended.py", SOURCE.format(name="mended")))

@@ -1,0 +1,1 @@
+"""The ledger's history as Alembic migrations, inside the package so that an installed one has it."""

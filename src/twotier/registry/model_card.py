@@ -1,0 +1,63 @@
+"""MODEL_CARD.md: the card for people. Its form follows Mitchell et al., Model Cards for Model Reporting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from twotier.card import Card
+from twotier.family import Family
+
+
+def render(family: Family, card: Card, sources: Mapping[str, str]) -> str:
+    """Write the model card in Markdown."""
+    parts = [
+        f"# {card.family} {card.version}",
+        f"{family.summary}. Made by the estimator `{card.estimator}` on {card.created_at:%Y-%m-%d %H:%M:%S} UTC.",
+        "## Data",
+        f"`{card.data.source}`, SHA-256 `{card.data.sha256}`. {card.data.train_rows} rows to train on and {card.data.test_rows} held out,"
+        f" by a stratified split with seed {card.data.seed}.",
+        "## Metrics",
+        _metrics(card),
+        "## Features",
+        _features(card),
+        "## Answers",
+        f"Classes: {', '.join(f'`{label}`' for label in card.classes)}."
+        + ("" if card.cutoff is None else f" The decision is positive from a score of {card.cutoff:.6g}, learnt in training."),
+        "## Parameters",
+        _table(("parameter", "value"), ((f"`{name}`", f"`{value}`") for name, value in card.parameters.items())),
+        "## Made with",
+        _table(("library", "version"), card.libraries.items()),
+    ]
+    if sources:
+        parts.append(_table(("code", "SHA-256"), sources.items()))
+    parts += [
+        "## Check and load it",
+        f"`Registry.load({card.family!r}, {card.version!r})` verifies the signature and every digest in `manifest.json` before it unpickles"
+        f" `model.pkl`, then replays the {len(card.golden)} golden rows of `card.json`. Do not unpickle the file by other means: a pickle"
+        " may run any code.",
+        "## Limits",
+        "It knows nothing beyond the rows it was trained on: outside the ranges above it extrapolates, and where the world has changed"
+        " since, its metrics no longer hold. This page was written before the gate ran: the ledger says whether the version passed.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metrics(card: Card) -> str:
+    names = dict.fromkeys(name for values in card.metrics.values() for name in values)
+    rows = ((name, *(f"{values[name]:.5f}" if name in values else "" for values in card.metrics.values())) for name in names)
+    return _table(("metric", *card.metrics), rows)
+
+
+def _features(card: Card) -> str:
+    rows = []
+    for name in card.features:
+        about = card.row_schema["properties"][name]
+        spread = card.ranges.get(name)
+        span = (f"{spread.minimum:.6g} to {spread.maximum:.6g}", f"{spread.mean:.6g}") if spread else ("", "")
+        rows.append((f"`{name}`", about.get("description", ""), about.get("unit", ""), *span))
+    return _table(("feature", "what it is", "unit", "in training", "mean"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)

@@ -1,0 +1,164 @@
+"""The front door of the registry: publish, look up, load, promote."""
+
+from __future__ import annotations
+
+import pickle
+import platform
+from datetime import datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any, Self
+
+from twotier.card import Card
+from twotier.errors import ConfigurationError, GateRefused, InputRefused, SignatureInvalid, UnknownVersion
+from twotier.families import Families, discover
+from twotier.family import Family
+from twotier.registry import keys, model_card
+from twotier.registry.ledger import Ledger, may_be_alias
+from twotier.registry.loading import CARD, MODEL, load
+from twotier.registry.manifest import sign
+from twotier.registry.records import AliasMove, Draft, GateReport, Version
+from twotier.registry.settings import RegistrySettings
+from twotier.registry.store import ArtefactStore
+from twotier.scorer import Scorer
+from twotier.settings import SharedSettings
+
+MODEL_CARD = "MODEL_CARD.md"
+REFERENCE = "reference.csv"
+
+LIBRARIES = ("scikit-learn", "numpy", "scipy", "twotier")
+"""What a card names beside Python."""
+
+
+class Registry:
+    """Versions, their artefacts and their aliases. Safe to use from several threads and processes."""
+
+    families: Families
+
+    def __init__(self, families: Families, ledger: Ledger, store: ArtefactStore, settings: RegistrySettings, home: Path) -> None:
+        self.families = families
+        self._ledger = ledger
+        self._store = store
+        self._signing_key = settings.signing_key or home / "keys" / "signing_key.pem"
+        self._trusted_keys = settings.trusted_keys or home / "keys" / "trusted"
+        self._skew = settings.skew
+
+    @classmethod
+    def open(cls, settings: RegistrySettings, shared: SharedSettings) -> Self:
+        """Open the registry that the settings describe; make or upgrade its ledger. Raises ConfigurationError."""
+        home = shared.data
+        families = discover(shared.families)
+        store = ArtefactStore(settings.store_url or str(home / "models"))
+        ledger = Ledger(settings.ledger_url or f"sqlite:///{home / 'database.sqlite'}")
+        return cls(families, ledger, store, settings, home)
+
+    def close(self) -> None:
+        """Close the connections to the ledger."""
+        self._ledger.close()
+
+    def mirror(self, family: Family, data: Path) -> bool:
+        """Copy the family's raw data into the ledger's table for it, if it wants one; say whether the table was made anew."""
+        dataset = family.dataset
+        if dataset.table is None:
+            return False
+        return self._ledger.mirror(dataset.table, dataset.fingerprint(data), dataset.batches(data))
+
+    def publish(self, family: Family, estimator: str, model: Any, draft: Draft) -> Version:
+        """Give the model the next number of its estimator, sign its artefact, put it in the store and record it.
+
+        It is then a candidate: no alias points at it. Killed or failed at any point, there is no such version.
+        """
+        if estimator not in family.estimators:
+            raise ConfigurationError(f"{family.name} has no estimator of that name; it has: {', '.join(family.estimators)}")
+        pickled = pickle.dumps(model)
+
+        def put(number: int, created_at: datetime) -> Card:
+            name = f"{estimator}_{number}"
+            card = _card(family, estimator, name, created_at, draft)
+            files = {
+                MODEL: pickled,
+                CARD: card.model_dump_json(indent=2).encode(),
+                MODEL_CARD: model_card.render(family, card, draft.sources).encode(),
+                REFERENCE: draft.reference.encode(),
+            }
+            key = keys.signing_key(self._signing_key, self._trusted_keys)
+            self._store.write(family.name, name, {**files, **sign(family.name, name, created_at, files, key)})
+            return card
+
+        return self._ledger.add(family.name, estimator, put)
+
+    def record_gate(self, version: Version, report: GateReport) -> Version:
+        """Record what the gate found; only a version that passed can be promoted."""
+        return self._ledger.record_gate(version, report)
+
+    def versions(self, family: str) -> list[Version]:
+        """Give the family's versions, newest first. Raises UnknownFamily."""
+        return self._ledger.versions(self.families[family].name)
+
+    def version(self, family: str, name: str) -> Version:
+        """Find a version by its name, an alias, or `<estimator>_latest`: the newest of them that passed its gate.
+
+        Raises UnknownFamily or UnknownVersion.
+        """
+        found = self._ledger.find(self.families[family].name, name)
+        if found is None:
+            there = [*self.aliases(family), *(version.name for version in self.versions(family))]
+            raise UnknownVersion(f"{family} has no such version or alias; it has: {', '.join(there[:20]) or 'none yet, so train one'}")
+        return found
+
+    def aliases(self, family: str) -> dict[str, str]:
+        """Alias -> version name, in alphabetical order. Raises UnknownFamily."""
+        return self._ledger.aliases(self.families[family].name)
+
+    def history(self, family: str, alias: str) -> list[AliasMove]:
+        """Give an alias's moves, newest first; none if it never pointed anywhere. Raises UnknownFamily."""
+        return self._ledger.history(self.families[family].name, alias)
+
+    def load(self, family: str, version: str) -> Scorer:
+        """Make a version ready to answer: verify it, unpickle it, replay its golden rows.
+
+        Raises UnknownFamily, UnknownVersion or NotServable, whose subclass says which of the checks it failed.
+        """
+        name = self.version(family, version).name
+        try:
+            trusted = keys.trusted_keys(self._trusted_keys)
+        except ConfigurationError as error:
+            raise SignatureInvalid(f"{family} {name} cannot be verified: {error}") from error
+        return load(self.families[family], name, self._store.read(family, name), trusted, self._skew)
+
+    def promote(self, family: str, alias: str, version: str, *, who: str, why: str = "") -> Version:
+        """Point an alias at a version that passed its gate and loads; the move is recorded. Already there, it is left as it is.
+
+        Raises InputRefused for an alias that may not be called that, UnknownFamily, UnknownVersion, GateRefused or NotServable.
+        """
+        if not may_be_alias(alias):
+            raise InputRefused(
+                "an alias is lower-case letters, digits and _, at most 40, and must not look like a version (log_reg_1) or end in latest"
+            )
+        found = self.version(family, version)
+        if found.gate is None or not found.gate.passed:
+            reason = "its gate has not run" if found.gate is None else f"it did not pass its gate: {' '.join(found.gate.findings)}"
+            raise GateRefused(f"{family} {found.name} cannot become {alias}: {reason}")
+        self.load(family, found.name)
+        self._ledger.move(alias, found, who=who, why=why)
+        return found
+
+
+def _card(family: Family, estimator: str, name: str, created_at: datetime, draft: Draft) -> Card:
+    return Card(
+        family=family.name,
+        version=name,
+        estimator=estimator,
+        created_at=created_at,
+        features=list(family.features),
+        classes=draft.classes,
+        cutoff=draft.cutoff,
+        parameters=dict(draft.parameters),
+        metrics={split: dict(values) for split, values in draft.metrics.items()},
+        data=draft.data,
+        ranges=dict(draft.ranges),
+        libraries={"python": platform.python_version(), **{library: installed(library) for library in LIBRARIES}},
+        golden=draft.golden,
+        row_schema=family.row.model_json_schema(),
+        answer_schema=family.answer.model_json_schema(mode="serialization"),
+    )

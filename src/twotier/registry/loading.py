@@ -18,6 +18,7 @@ from twotier.errors import GoldenMismatch, NotServable, SchemaMismatch, VersionS
 from twotier.family import Family
 from twotier.registry.keys import TrustedKeys
 from twotier.registry.manifest import Files, verify
+from twotier.registry.records import Version
 from twotier.scorer import Scorer
 
 CARD = "card.json"
@@ -33,16 +34,19 @@ _unpickling = threading.Lock()
 """Held while warnings are caught, which concerns the whole process."""
 
 
-def load(family: Family, version: str, files: Files, trusted: TrustedKeys, skew: Skew) -> Scorer:
+def load(family: Family, version: Version, files: Files, trusted: TrustedKeys, skew: Skew) -> Scorer:
     """Verify, check for skew, unpickle, check the schema, replay the golden rows. Raises NotServable and what is below it."""
-    subject = f"{family.name} {version}"
-    verify(family.name, version, files, trusted)
+    subject = f"{family.name} {version.name}"
+    verify(family.name, version.name, files, trusted, version.manifest_sha256)
     try:
         card = Card.model_validate_json(files[CARD])
     except ValidationError as error:
         raise NotServable(f"{subject}: this twotier cannot read its {CARD} ({error.errors()[0]['msg']}): train again") from error
     _check_skew(subject, card.libraries.get("scikit-learn", "an unknown version"), skew)
-    scorer = Scorer(family, card, _unpickle(subject, files[MODEL], skew))
+    model = _unpickle(subject, files[MODEL], skew)
+    if not hasattr(model, "classes_"):
+        raise SchemaMismatch(f"{subject}: {MODEL} holds no fitted classifier but {type(model).__name__}: train again")
+    scorer = Scorer(family, card, model)
     _replay(subject, scorer)
     return scorer
 
@@ -85,10 +89,10 @@ def _replay(subject: str, scorer: Scorer) -> None:
             f"{subject}: the family now refuses a golden row of {CARD} ({error.errors()[0]['msg']}): train again, or undo the change"
         ) from error
     try:
-        scores = scorer.probabilities(rows)
+        replayed = list(zip(golden, scorer.probabilities(rows), scorer.answers(rows), strict=True))
     except Exception as error:
         raise GoldenMismatch(f"{subject}: {MODEL} cannot score its golden rows ({type(error).__name__}: {error}): train again") from error
-    for index, (each, probabilities, answer) in enumerate(zip(golden, scores, scorer.answers(rows), strict=True)):
+    for index, (each, probabilities, answer) in enumerate(replayed):
         if not _same(each.probabilities, probabilities):
             raise GoldenMismatch(
                 f"{subject}: golden row {index} of {CARD} has probabilities {each.probabilities}, and {MODEL} now gives {probabilities}:"

@@ -40,8 +40,13 @@ def sign(family: str, version: str, created_at: datetime, files: Files, key: Sig
     return {MANIFEST: manifest, SIGNATURE: signature.encode()}
 
 
-def verify(family: str, version: str, files: Files, trusted: TrustedKeys) -> None:
-    """Check that a trusted key signed exactly these files as this version.
+def fingerprint(files: Files) -> str:
+    """SHA-256 of the manifest, and thereby of all that it lists."""
+    return hashlib.sha256(files[MANIFEST]).hexdigest()
+
+
+def verify(family: str, version: str, files: Files, trusted: TrustedKeys, expected: str) -> None:
+    """Check that a trusted key signed exactly these files as this version, and that their fingerprint is the expected one.
 
     Raises SignatureInvalid or DigestMismatch; NotServable if the manifest is of a newer format.
     """
@@ -54,13 +59,16 @@ def verify(family: str, version: str, files: Files, trusted: TrustedKeys) -> Non
             f"{family} {version}: {MANIFEST} was signed for {content['family']} {content['version']}:"
             " put the right files back, or train again"
         )
-    for name, expected in content["files"].items():
+    # A killed training may have left an artefact of that name, signed but never recorded: it must not take the recorded one's place.
+    if fingerprint(files) != expected:
+        raise DigestMismatch(f"{family} {version}: {MANIFEST} is signed, but not the one in the ledger: put that back, or train again")
+    for name, signed in content["files"].items():
         if name not in files:
             raise DigestMismatch(f"{family} {version}: {name} is missing: put it back from a backup, or train again")
-        if (found := _digest(files[name])) != expected:
+        if (found := _digest(files[name])) != signed:
             raise DigestMismatch(
                 f"{family} {version}: {name} is not what was signed ({found['size']} bytes, SHA-256 {found['sha256']}; signed:"
-                f" {expected['size']} bytes, {expected['sha256']}): put it back from a backup, or train again"
+                f" {signed['size']} bytes, {signed['sha256']}): put it back from a backup, or train again"
             )
     if extra := sorted(files.keys() - content["files"].keys() - {MANIFEST, SIGNATURE}):
         raise DigestMismatch(f"{family} {version}: {extra[0]} is not in the manifest: take it away")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -12,6 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from twotier.errors import ConfigurationError
+from twotier.registry.database import writing
 
 VERSION_TABLE = "ledger_revision"
 """Not Alembic's default name: another part of the system may keep its own tables in the same database."""
@@ -29,7 +27,7 @@ def revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
-def upgrade(engine: Engine, writing: Callable[[], AbstractContextManager[Connection]]) -> None:
+def upgrade(engine: Engine) -> None:
     """Upgrade to the newest migration.
 
     Raises ConfigurationError if the ledger is ahead of this twotier.
@@ -44,5 +42,5 @@ def upgrade(engine: Engine, writing: Callable[[], AbstractContextManager[Connect
         raise ConfigurationError(
             f"the ledger {engine.url.render_as_string()} is at revision {current}, which is newer than this twotier: upgrade twotier"
         )
-    with writing() as connection:
+    with writing(engine) as connection:
         command.upgrade(configuration(connection), "head")

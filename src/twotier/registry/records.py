@@ -62,6 +62,9 @@ class Version:
     metrics: Mapping[str, Mapping[str, float]]
     parameters: Mapping[str, Any]
     data_sha256: str
+    manifest_sha256: str
+    """Of the one artefact that is this version: another, though signed for the same name, is not it."""
+
     gate: GateReport | None
     """None until the gate has run."""
 

@@ -14,9 +14,10 @@ from twotier.errors import ConfigurationError, GateRefused, InputRefused, Signat
 from twotier.families import Families, discover
 from twotier.family import Family
 from twotier.registry import keys, model_card
-from twotier.registry.ledger import Ledger, may_be_alias
+from twotier.registry.ledger import Ledger
 from twotier.registry.loading import CARD, MODEL, load
-from twotier.registry.manifest import sign
+from twotier.registry.manifest import fingerprint, sign
+from twotier.registry.names import may_be_alias
 from twotier.registry.records import AliasMove, Draft, GateReport, Version
 from twotier.registry.settings import RegistrySettings
 from twotier.registry.store import ArtefactStore
@@ -72,18 +73,21 @@ class Registry:
             raise ConfigurationError(f"{family.name} has no estimator of that name; it has: {', '.join(family.estimators)}")
         pickled = pickle.dumps(model)
 
-        def put(number: int, created_at: datetime) -> Card:
+        def put(number: int, created_at: datetime) -> tuple[Card, str]:
             name = f"{estimator}_{number}"
             card = _card(family, estimator, name, created_at, draft)
+            written = card.model_dump_json(indent=2)
             files = {
                 MODEL: pickled,
-                CARD: card.model_dump_json(indent=2).encode(),
+                CARD: written.encode(),
                 MODEL_CARD: model_card.render(family, card, draft.sources).encode(),
                 REFERENCE: draft.reference.encode(),
             }
             key = keys.signing_key(self._signing_key, self._trusted_keys)
-            self._store.write(family.name, name, {**files, **sign(family.name, name, created_at, files, key)})
-            return card
+            files |= sign(family.name, name, created_at, files, key)
+            self._store.write(family.name, name, files)
+            # The ledger records what a reader of the card will find.
+            return Card.model_validate_json(written), fingerprint(files)
 
         return self._ledger.add(family.name, estimator, put)
 
@@ -119,12 +123,12 @@ class Registry:
 
         Raises UnknownFamily, UnknownVersion or NotServable, whose subclass says which of the checks it failed.
         """
-        name = self.version(family, version).name
+        found = self.version(family, version)
         try:
             trusted = keys.trusted_keys(self._trusted_keys)
         except ConfigurationError as error:
-            raise SignatureInvalid(f"{family} {name} cannot be verified: {error}") from error
-        return load(self.families[family], name, self._store.read(family, name), trusted, self._skew)
+            raise SignatureInvalid(f"{family} {found.name} cannot be verified: {error}") from error
+        return load(self.families[family], found, self._store.read(family, found.name), trusted, self._skew)
 
     def promote(self, family: str, alias: str, version: str, *, who: str, why: str = "") -> Version:
         """Point an alias at a version that passed its gate and loads; the move is recorded. Already there, it is left as it is.

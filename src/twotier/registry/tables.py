@@ -68,6 +68,7 @@ class VersionRow(Table):
     created_at: Mapped[datetime]
     parameters: Mapped[dict[str, Any]]
     data_sha256: Mapped[str]
+    manifest_sha256: Mapped[str]
     gate_passed: Mapped[bool | None]
     gate_findings: Mapped[list[str] | None]
     metrics: Mapped[list[MetricRow]] = relationship(lazy="selectin")
@@ -86,6 +87,7 @@ class VersionRow(Table):
             metrics=metrics,
             parameters=self.parameters,
             data_sha256=self.data_sha256,
+            manifest_sha256=self.manifest_sha256,
             gate=gate,
         )
 

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("data_sha256", sa.String(), nullable=False),
+        sa.Column("manifest_sha256", sa.String(), nullable=False),
         sa.Column("gate_passed", sa.Boolean(), nullable=True),
         sa.Column("gate_findings", sa.JSON(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_version"),

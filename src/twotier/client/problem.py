@@ -19,7 +19,9 @@ class Problem(TwotierError):
         self.title = str(document.get("title", ""))
         self.detail = str(document.get("detail", ""))
         self.instance = str(document.get("instance", ""))
-        self.errors = tuple(Fault(str(error.get("pointer", "")), str(error.get("detail", ""))) for error in document.get("errors", ()))
+        named = document.get("errors")
+        faults = [fault for fault in named if isinstance(fault, dict)] if isinstance(named, list) else []
+        self.errors = tuple(Fault(str(fault.get("pointer", "")), str(fault.get("detail", ""))) for fault in faults)
         said = ": ".join(filter(None, (f"{status} {self.title}".rstrip(), self.detail)))
         super().__init__("; ".join([said, *(f"{fault.pointer}: {fault.detail}" for fault in self.errors)]))
 

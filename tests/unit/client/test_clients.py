@@ -184,11 +184,15 @@ def test_a_problem_carries_all_it_says(connect: Callable[..., Any]) -> None:
     assert "422 Unprocessable Content: 1 of 2 rows cannot be read; /1/PetalWidthCm: is missing" == str(problem)
 
 
-@pytest.mark.parametrize("body", [b"<html>bad gateway</html>", b"[]", b"\xff"], ids=["a page", "a list", "no text"])
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>bad gateway</html>", b"[]", b"\xff", b'{"errors": "many"}', b'{"errors": ["many"]}'],
+    ids=["a page", "a list", "no text", "errors that are none", "errors in words"],
+)
 def test_a_refusal_by_somebody_else(connect: Callable[..., Any], body: bytes) -> None:
     """A proxy's error page is a problem too, with the status and no more."""
     with peer(reply(body, 502)) as gateway, connect(gateway.url) as client:
-        with pytest.raises(Problem, match="502 not a reply of the gateway's own") as caught:
+        with pytest.raises(Problem, match="502") as caught:
             client.predict("iris", ROW)
 
     assert (502, "about:blank", ()) == (caught.value.status, caught.value.type, caught.value.errors)

@@ -1,0 +1,5 @@
+"""Training: raw data in, versions that passed their gate out. The data folder is always handed in."""
+
+from model_training.training import train
+
+__all__ = ["train"]

@@ -1,0 +1,41 @@
+"""One training from raw data to a judged version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model_training.gate import CHAMPION, judge
+from model_training.pipelines import memory
+from model_training.pipelines.memory import Progress
+from twotier.errors import ConfigurationError
+from twotier.family import Family
+from twotier.registry import Registry, Version
+
+
+def _silent(step: str, done: float) -> None:
+    """Tell nobody."""
+
+
+def train(registry: Registry, family: Family, estimator: str | None = None, *, data: Path, progress: Progress = _silent) -> Version:
+    """Train a version of the family's estimator (by default its first) on the raw data in the folder `data`, publish and judge it.
+
+    It becomes champion if it passed the gate and there is no champion yet; else it stays a candidate. `progress` is told each step and
+    the share of the whole (0 to 1) that is done. Whoever trains the family twice on the same data gets the same metrics.
+
+    Raises ConfigurationError for an unknown estimator, and for raw data that cannot be read or trained on. Until it is published a
+    training leaves nothing behind; killed between publishing and judging it leaves a version that cannot be promoted.
+    """
+    estimator = estimator or family.default_estimator
+    if estimator not in family.estimators:
+        raise ConfigurationError(f"{family.name} has no estimator of that name; it has: {', '.join(family.estimators)}")
+    trained = memory.run(family, estimator, data, progress)
+    progress("publish", 0.7)
+    registry.mirror(family, data)
+    version = registry.publish(family, estimator, trained.model, trained.draft)
+    progress("judge", 0.8)
+    report = judge(registry, version, trained.held_out)
+    version = registry.record_gate(version, report)
+    if report.passed and CHAMPION not in registry.aliases(family.name):
+        registry.promote(family.name, CHAMPION, version.name, who="training", why="the first version that passed its gate")
+    progress("done", 1.0)
+    return version

@@ -1,0 +1,34 @@
+"""What every suite may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.folders import registry_over, with_raw_data
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is under `tests/e2e` is marked so."""
+    for item in items:
+        if "e2e" in item.path.relative_to(Path(__file__).parent).parts:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture
+def raw_data(tmp_path: Path) -> Path:
+    """A data folder with the raw data, in which nothing is trained yet."""
+    return with_raw_data(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def trained_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which iris log_reg_1 is trained and champion. Shared: copy it before you write to it."""
+    from model_training import train
+
+    data = with_raw_data(tmp_path_factory.mktemp("trained") / "data")
+    with registry_over(data) as registry:
+        version = train(registry, registry.families["iris"], data=data)
+        assert "log_reg_1" == version.name == registry.aliases("iris")["champion"]
+    return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -75,6 +76,8 @@ class Scorer:
         return [self._answer(score) for score in scores]
 
     def _answer(self, score: list[float]) -> Answer | Exception:
+        if not all(map(math.isfinite, score)):
+            return ValueError("the model gave a probability that is not a finite number")
         try:
             return self.family.decide(score, self.card)
         except Exception as error:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from tests.examples import CoinAnswer, CoinRow, card, family
 from twotier.errors import SchemaMismatch
@@ -95,10 +94,12 @@ def test_no_rows_have_no_answers() -> None:
 
 
 def test_result_that_is_not_finite_is_no_answer() -> None:
-    """A model that answers NaN has not answered that row; its neighbour has its answer."""
-    answers = SCORER.answers([[float("nan"), 0.0], [1.0, 1.0]])
-    assert isinstance(answers[0], ValidationError)
-    assert "high" == getattr(answers[1], "label")
+    """A model that answers NaN has not answered that row, even if the decision would hide it; its neighbour has its answer."""
+    hiding = Scorer(family(decide=lambda probabilities, card: CoinAnswer(label="high")), card(), Slope())
+    for scorer in (SCORER, hiding):
+        answers = scorer.answers([[float("nan"), 0.0], [1.0, 1.0]])
+        assert isinstance(answers[0], ValueError)
+        assert "high" == getattr(answers[1], "label")
 
 
 def test_lone_bad_row_says_why() -> None:

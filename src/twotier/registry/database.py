@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from twotier.errors import ConfigurationError
 
@@ -36,14 +36,35 @@ def connect(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction, alone: no other write is under way. Committed at the end of the block, rolled back if it raises."""
-    with engine.begin() as connection:
-        connection.exec_driver_sql(_LOCK[engine.dialect.name])
-        yield connection
+    """One transaction, alone: no other write is under way. Committed at the end of the block, rolled back if it raises.
+
+    Raises ConfigurationError if the ledger can only be read.
+    """
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_LOCK[engine.dialect.name])
+            yield connection
+    except OperationalError as error:
+        if not _is_read_only(error.orig):
+            raise
+        raise ConfigurationError(
+            f"the ledger {engine.url.render_as_string()} can only be read, as in an image: set TWOTIER_DATA or REGISTRY_LEDGER_URL to"
+            " where the versions are made"
+        ) from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     # The driver must not begin transactions by itself: `_LOCK` does.
     connection.isolation_level = None
-    for pragma in (f"busy_timeout = {BUSY_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
+    for pragma in (f"busy_timeout = {BUSY_SECONDS * 1000}", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        # A ledger in an image can only be read. It was exported without a write-ahead log.
+        if not _is_read_only(error):
+            raise
+
+
+def _is_read_only(error: BaseException | None) -> bool:
+    return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY

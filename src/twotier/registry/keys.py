@@ -82,6 +82,13 @@ def trusted_keys(folder: Path) -> TrustedKeys:
     return keys
 
 
+def copy_trusted(trusted: TrustedKeys, folder: Path) -> None:
+    """Write the public keys into a new folder."""
+    folder.mkdir(parents=True)
+    for name, public in trusted.items():
+        _write_public(folder, name, public)
+
+
 def _create(path: Path, trusted: Path) -> SigningKey:
     private = Ed25519PrivateKey.generate()
     public = private.public_key()
@@ -89,9 +96,13 @@ def _create(path: Path, trusted: Path) -> SigningKey:
     for folder in (path.parent, trusted):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The public key goes first: a process killed between the two leaves a key that nobody can sign with, and no unverifiable version.
-    _write(trusted / f"{key.id}.pem", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+    _write_public(trusted, key.id, public)
     _write(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     return key
+
+
+def _write_public(folder: Path, name: str, public: Ed25519PublicKey) -> None:
+    _write(folder / f"{name}.pem", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +18,7 @@ from twotier.card import Card
 from twotier.errors import ConfigurationError
 from twotier.family import Batch
 from twotier.registry.database import connect, writing
+from twotier.registry.export import copy_promoted
 from twotier.registry.migrate import upgrade
 from twotier.registry.mirror import mirror
 from twotier.registry.names import LATEST, may_be_looked_up, split_version
@@ -124,6 +126,10 @@ class Ledger:
         """Copy raw data into a table of its own unless it is there; see `mirror.mirror`."""
         with writing(self._engine) as connection:
             return mirror(connection, table, fingerprint, batches)
+
+    def copy_promoted(self, path: Path) -> None:
+        """Make a ledger that only needs to be read, of the versions that aliases point at; see `export`."""
+        copy_promoted(self._engine, path)
 
 
 def _row(session: Session, version: Version) -> VersionRow:

@@ -147,6 +147,25 @@ class Registry:
         self._ledger.move(alias, found, who=who, why=why)
         return found
 
+    def export(self, folder: Path) -> list[Version]:
+        """Copy what aliases point at, and the public keys, into a new data folder that only needs to be read. Each version is loaded first.
+
+        Raises ConfigurationError if the folder is there or there is nothing to copy, and NotServable.
+        """
+        if folder.exists():
+            raise ConfigurationError(f"{folder} is there already: take it away, or name another folder")
+        names = {(family, name) for family in self.families for name in self.aliases(family).values()}
+        if not names:
+            raise ConfigurationError("no alias points at any version: train one first (twotier train iris)")
+        promoted = [self.version(family, name) for family, name in sorted(names)]
+        store = ArtefactStore(str(folder / "models"))
+        for version in promoted:
+            self.load(version.family, version.name)
+            store.write(version.family, version.name, self._store.read(version.family, version.name))
+        keys.copy_trusted(keys.trusted_keys(self._trusted_keys), folder / "keys" / "trusted")
+        self._ledger.copy_promoted(folder / "database.sqlite")
+        return promoted
+
 
 def _card(family: Family, estimator: str, name: str, created_at: datetime, draft: Draft) -> Card:
     return Card(

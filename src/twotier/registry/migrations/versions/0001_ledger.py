@@ -44,7 +44,7 @@ def upgrade() -> None:
         sa.Column("version_id", sa.Integer(), nullable=False),
         sa.Column("split", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("version_id", "split", "name", name="pk_metric"),
         sa.ForeignKeyConstraint(["version_id"], ["version.id"], name="fk_metric_version_id"),
     )

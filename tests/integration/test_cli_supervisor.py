@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.processes import free_port
@@ -139,13 +140,14 @@ async def test_a_steady_process_starts_its_pauses_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["back", "front"])
 async def test_a_process_that_dies_at_the_start(tmp_path: Path, name: str) -> None:
-    """A process that dies while it starts ends everything, with the reason."""
+    """A process that dies while it starts ends everything, with the reason; nothing is left running."""
     stage = Stage(tmp_path, **{name: "dies"})
 
     with pytest.raises(StartFailed, match=f"the {name} ended with code 3 while it started"):
         await stage.play(lambda: _send(signal.SIGTERM))
 
-    assert stage.events.count("back started") == stage.events.count("front started") == 1
+    assert [f"{name} started"] == [event for event in stage.events if event.startswith(name)]
+    assert [] == psutil.Process().children()
 
 
 async def test_a_process_that_never_gets_ready(tmp_path: Path) -> None:

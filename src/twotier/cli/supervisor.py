@@ -123,17 +123,18 @@ class Supervisor:
 
     async def _until_ready(self, service: Service) -> None:
         process = self._running[service.name]
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS)) as session:
-            try:
-                async with asyncio.timeout(self._start_seconds):
-                    while not await _answers(session, service.ready_url):
-                        if process.returncode is not None:
-                            raise StartFailed(f"the {service.name} {_how_it_ended(process)} while it started: see its output above")
-                        await asyncio.sleep(PAUSE_SECONDS)
-            except TimeoutError:
-                raise StartFailed(
-                    f"the {service.name} was not ready within {self._start_seconds:g} s: see its output above, and {service.ready_url}"
-                ) from None
+        answered = asyncio.create_task(_answered(service.ready_url))
+        ended = asyncio.create_task(process.wait())
+        try:
+            await asyncio.wait({answered, ended}, timeout=self._start_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answered.cancel()
+            ended.cancel()
+        if process.returncode is not None:
+            raise StartFailed(f"the {service.name} {_how_it_ended(process)} while it started: see its output above")
+        if not answered.done():
+            waited = f"{self._start_seconds:g} s"
+            raise StartFailed(f"the {service.name} was not ready within {waited}: see its output above, and {service.ready_url}")
 
     async def _keep(self, service: Service) -> None:
         clock = asyncio.get_running_loop().time
@@ -165,12 +166,15 @@ class Supervisor:
         return [process for process in self._running.values() if process.returncode is None]
 
 
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with session.get(url, allow_redirects=False) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
+async def _answered(url: str) -> None:
+    """Wait until `url` answers 200."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS)) as session:
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(url, allow_redirects=False) as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _how_it_ended(process: asyncio.subprocess.Process) -> str:

@@ -1,0 +1,158 @@
+"""A training publishes, judges and, the first time, crowns a version; whatever stops it leaves nothing that serves."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from model_training import train
+from tests.examples import family, grid, rows_in_memory
+from tests.folders import registry_over
+from twotier.errors import ConfigurationError, GateRefused
+from twotier.family import Example, Gate
+from twotier.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from model_training import train
+from tests.folders import registry_over
+
+def progress(step, done):
+    if step == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+data = Path(sys.argv[1])
+with registry_over(data) as registry:
+    train(registry, registry.families["iris"], data=data, progress=progress)
+"""
+
+
+@pytest.fixture
+def registry(raw_data: Path) -> Iterator[Registry]:
+    """The registry of a data folder in which nothing is trained yet."""
+    with registry_over(raw_data) as opened:
+        yield opened
+
+
+def test_first_version_becomes_champion(registry: Registry, raw_data: Path) -> None:
+    """The first version that passes its gate is champion, moved by training, with the reference accuracies in the ledger."""
+    before = datetime.now(UTC)
+    version = train(registry, registry.families["iris"], data=raw_data)
+    assert "log_reg_1" == version.name
+    assert version.gate is not None and version.gate.passed
+    assert {"champion": "log_reg_1"} == registry.aliases("iris")
+    assert ["training"] == [move.who for move in registry.history("iris", "champion")]
+    assert before <= version.created_at <= datetime.now(UTC)
+    assert {"train": {"accuracy": 109 / 112}, "test": {"accuracy": 36 / 38}} == version.metrics
+    assert "Iris-virginica" == getattr(registry.load("iris", "champion").answers([[5.0, 2.0, 3.0, 4.0]])[0], "output")
+
+
+def test_second_version_stays_a_candidate(registry: Registry, raw_data: Path) -> None:
+    """Training again makes log_reg_2 with the same metrics to the byte, and leaves the champion where it is."""
+    iris = registry.families["iris"]
+    first, second = train(registry, iris, data=raw_data), train(registry, iris, data=raw_data)
+    assert ["log_reg_2", "log_reg_1"] == [version.name for version in registry.versions("iris")]
+    assert {"champion": "log_reg_1"} == registry.aliases("iris")
+    cards = [json.loads((raw_data / "models" / "iris" / each.name / "card.json").read_bytes()) for each in (first, second)]
+    assert json.dumps(cards[0]["metrics"]) == json.dumps(cards[1]["metrics"])
+    assert {"version", "created_at"} == {key for key in cards[0] if cards[0][key] != cards[1][key]}
+    assert second.gate is not None
+    assert "noted: it agrees with the champion log_reg_1 on 38 of 38 held-out rows (100.0%)." == second.gate.findings[-1]
+    assert "log_reg_2" == registry.promote("iris", "champion", "log_reg_2", who="test").name
+
+
+def test_raw_data_is_mirrored_for_sql(registry: Registry, raw_data: Path) -> None:
+    """After a training, the ledger's database has the raw rows in the family's table."""
+    train(registry, registry.families["iris"], data=raw_data)
+    with sqlite3.connect(raw_data / "database.sqlite") as database:
+        rows = database.execute("SELECT * FROM iris WHERE Id IN (1, 35, 150) ORDER BY Id").fetchall()
+        species = database.execute("SELECT Species, count(*) FROM iris GROUP BY Species ORDER BY Species").fetchall()
+    database.close()
+    assert [
+        (1, 5.1, 3.5, 1.4, 0.2, "Iris-setosa"),
+        (35, 4.9, 3.1, 1.5, 0.1, "Iris-setosa"),
+        (150, 5.9, 3.0, 5.1, 1.8, "Iris-virginica"),
+    ] == rows
+    assert [("Iris-setosa", 50), ("Iris-versicolor", 50), ("Iris-virginica", 50)] == species
+
+
+def test_version_that_fails_its_gate_is_no_champion(registry: Registry, raw_data: Path) -> None:
+    """A first version that does not pass is recorded with the reasons, and no alias points at it; the next that passes is champion."""
+    registry.families["coin"] = family(gate=Gate(metric="accuracy", floor=1.01))
+    version = train(registry, registry.families["coin"], data=raw_data)
+    assert version.gate is not None and not version.gate.passed
+    assert version == registry.version("coin", "log_reg_1")
+    assert {} == registry.aliases("coin")
+    with pytest.raises(GateRefused, match="at least 1.01 is wanted"):
+        registry.promote("coin", "champion", version.name, who="test")
+    registry.families["coin"] = family()
+    assert "log_reg_2" == train(registry, registry.families["coin"], data=raw_data).name == registry.aliases("coin")["champion"]
+
+
+def test_unknown_estimator_is_refused_at_once(registry: Registry, raw_data: Path) -> None:
+    """An estimator that the family does not have is refused before anything is read."""
+    told: list[str] = []
+    with pytest.raises(ConfigurationError, match="iris has no estimator of that name; it has: .*log_reg"):
+        train(registry, registry.families["iris"], "forest", data=raw_data, progress=lambda step, done: told.append(step))
+    assert [] == told
+
+
+def test_bad_raw_data_leaves_nothing(registry: Registry, raw_data: Path) -> None:
+    """A bad row in the raw file stops training with its place, and leaves neither version nor table nor artefact."""
+    path = raw_data / "raw" / "iris.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("42,4.5,", "42,-4.5,"), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"raw/iris\.csv, row 42, column SepalLengthCm: Input should be greater than 0"):
+        train(registry, registry.families["iris"], data=raw_data)
+    assert [] == registry.versions("iris")
+    assert not (raw_data / "models" / "iris").exists()
+
+
+def test_progress_is_told_to_the_end(registry: Registry, raw_data: Path) -> None:
+    """The callback hears of every step, with a share that grows to 1."""
+    told: list[tuple[str, float]] = []
+    train(registry, registry.families["iris"], data=raw_data, progress=lambda step, done: told.append((step, done)))
+    assert ["read", "fit", "evaluate", "publish", "judge", "done"] == [step for step, _ in told]
+    shares = [done for _, done in told]
+    assert sorted(set(shares)) == shares
+    assert (0.0, 1.0) == (shares[0], shares[-1])
+
+
+def test_numbers_as_labels_are_served_as_text(registry: Registry, raw_data: Path) -> None:
+    """Whole numbers as labels train, publish, load and are judged like words."""
+    rows = [{**row, "label": int(row["label"] == "high")} for row in grid()]
+    examples = (Example(row={"a": 4.0, "b": 4.0}, answer={"label": "1"}), Example(row={"a": -4.0, "b": -4.0}, answer={"label": "0"}))
+    registry.families["coin"] = family(dataset=rows_in_memory(rows), examples=examples)
+    version = train(registry, registry.families["coin"], data=raw_data)
+    assert version.gate is not None and version.gate.passed
+    assert {"accuracy", "auc", "brier"} == version.metrics["test"].keys()
+    assert ["0", "1"] == registry.load("coin", "champion").card.classes
+
+
+@pytest.mark.parametrize("step", ["fit", "publish", "judge"])
+def test_killed_training_leaves_nothing_that_serves(raw_data: Path, step: str) -> None:
+    """Killed before it publishes, a training leaves no version; killed before it is judged, one that cannot be promoted.
+
+    Either way the next training makes a champion.
+    """
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(raw_data), step], cwd=ROOT, check=False)
+    assert -signal.SIGKILL == killed.returncode
+    with registry_over(raw_data) as registry:
+        left = registry.versions("iris")
+        assert ([("log_reg_1", None)] if step == "judge" else []) == [(version.name, version.gate) for version in left]
+        assert {} == registry.aliases("iris")
+        for version in left:
+            with pytest.raises(GateRefused, match="its gate has not run"):
+                registry.promote("iris", "champion", version.name, who="test")
+        version = train(registry, registry.families["iris"], data=raw_data)
+        assert f"log_reg_{len(left) + 1}" == version.name == registry.aliases("iris")["champion"]

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from twotier.cli.doctor import doctor
+from twotier.cli.export import export
 from twotier.cli.models import models
 from twotier.cli.predict import predict
 from twotier.cli.promote import promote
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (up, train, models, promote, predict, doctor):
+for command in (up, train, models, promote, predict, export, doctor):
     app.command()(command)
 
 

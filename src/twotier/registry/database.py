@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -58,12 +58,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
     for pragma in (f"busy_timeout = {BUSY_SECONDS * 1000}", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
-    try:
+    # A ledger in an image can only be read, and was exported without a write-ahead log. Any other trouble shows at the next statement.
+    with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError as error:
-        # A ledger in an image can only be read. It was exported without a write-ahead log.
-        if not _is_read_only(error):
-            raise
 
 
 def _is_read_only(error: BaseException | None) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 from sklearn.linear_model import LogisticRegression
 
 from twotier.card import DataFacts, Golden, Spread
-from twotier.families.iris import FAMILY as IRIS
+from twotier.families import iris
 from twotier.registry import Draft, GateReport, Registry, RegistrySettings, Version
 from twotier.scorer import matrix
 from twotier.settings import SharedSettings
 
+IRIS = iris.FAMILY
 ROWS = [[5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], [6.4, 3.2, 4.5, 1.5], [5.7, 2.8, 4.1, 1.3], [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9]]
 LABELS = ["Iris-setosa", "Iris-setosa", "Iris-versicolor", "Iris-versicolor", "Iris-virginica", "Iris-virginica"]
 METRICS = {"train": {"accuracy": 0.97321, "log_loss": 0.25}, "test": {"accuracy": 0.94737}}

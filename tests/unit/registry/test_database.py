@@ -45,7 +45,7 @@ def test_refused_urls(url: str, message: str) -> None:
 def test_no_database(tmp_path: Path) -> None:
     """A file that is no database is named, in one line."""
     (tmp_path / "ledger.sqlite").write_text("not a database, and long enough to be seen as none" * 100)
-    with pytest.raises(ConfigurationError, match=r"ledger.sqlite \(setting ledger_url of \[registry\]\) cannot be opened: .*not a database"):
+    with pytest.raises(ConfigurationError, match="ledger.sqlite .setting ledger_url of .registry.. cannot be opened: .*not a database"):
         Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
 
 

@@ -60,9 +60,14 @@ def replace_signature(text: bytes) -> Change:
     return lambda files: files.update({"manifest.sig": text})
 
 
+def remove(name: str) -> Change:
+    """Take a file away."""
+    return lambda files: files.__delitem__(name)
+
+
 INVALID: dict[str, tuple[Change, str]] = {
-    "no signature": (lambda files: files.pop("manifest.sig") and None, "manifest.sig is missing"),
-    "no manifest": (lambda files: files.pop("manifest.json") and None, "manifest.json is missing"),
+    "no signature": (remove("manifest.sig"), "manifest.sig is missing"),
+    "no manifest": (remove("manifest.json"), "manifest.json is missing"),
     "empty": (replace_signature(b""), "manifest.sig is not a signature"),
     "garbage": (replace_signature(b"\xff\x00 what"), "manifest.sig is not a signature"),
     "other algorithm": (replace_signature(b"rsa aaaa AAAA"), "manifest.sig is not a signature"),
@@ -103,7 +108,7 @@ def test_nobody_trusted() -> None:
 MISMATCHES: dict[str, tuple[Change, str]] = {
     "flipped byte": (lambda files: files.update({"model.pkl": b"modem"}), r"model.pkl is not what was signed \(5 bytes"),
     "wrong size": (lambda files: files.update({"model.pkl": b"model+"}), r"model.pkl is not what was signed \(6 bytes"),
-    "missing": (lambda files: files.pop("card.json") and None, "card.json is missing"),
+    "missing": (remove("card.json"), "card.json is missing"),
     "extra": (lambda files: files.update({"extra.py": b""}), "extra.py is not in the manifest: take it away"),
 }
 

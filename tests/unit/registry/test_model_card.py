@@ -1,0 +1,50 @@
+"""MODEL_CARD.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.unit.registry.kit import IRIS, publish
+from twotier.card import Card
+from twotier.registry import Registry
+from twotier.registry.model_card import render
+
+
+def card(registry: Registry, **changes: Any) -> Card:
+    """A card as published."""
+    return registry.load("iris", publish(registry, **changes).name).card
+
+
+def test_says_what_there_is_to_know(registry: Registry, data: Path) -> None:
+    """It names the data, the metrics of each split, the features with units and ranges, the parameters and the libraries."""
+    made = card(registry, sources={"families/iris.py": "cd" * 32})
+    text = (data / "models" / "iris" / "log_reg_1" / "MODEL_CARD.md").read_text()
+    assert render(IRIS, made, {"families/iris.py": "cd" * 32}) == text
+    for line in (
+        "# iris log_reg_1",
+        "| metric | train | test |",
+        "| accuracy | 0.97321 | 0.94737 |",
+        "| log_loss | 0.25000 |  |",
+        "| `SepalLengthCm` | Length of the sepal | cm | 0.1 to 7.9 | 3.5 |",
+        "| `C` | `1.0` |",
+        "| families/iris.py | " + "cd" * 32 + " |",
+        f"| scikit-learn | {made.libraries['scikit-learn']} |",
+    ):
+        assert line in text.splitlines()
+    assert "4 rows to train on and 2 held out, by a stratified split with seed 42" in text
+    assert "cutoff" not in text and "positive from" not in text
+
+
+def test_only_what_is_known(registry: Registry) -> None:
+    """A cut-off is named if there is one; a feature without a range, and a version without sources, leave no hole."""
+    text = render(IRIS, card(registry, cutoff=0.625, ranges={}), {})
+    assert "The decision is positive from a score of 0.625" in text
+    assert "| `SepalLengthCm` | Length of the sepal | cm |  |  |" in text.splitlines()
+    assert "SHA-256 |" not in text
+
+
+def test_tables_hold(registry: Registry) -> None:
+    """A bar or a line break in a value does not break its table."""
+    text = render(IRIS, card(registry, parameters={"token": "a|b\nc"}), {})
+    assert "| `token` | `a\\|b c` |" in text.splitlines()

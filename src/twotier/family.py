@@ -38,7 +38,8 @@ class Row(BaseModel):
 class Answer(BaseModel):
     """Base of every family's answer. Fields made by `on_request` are left out unless the caller asks for them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # By default pydantic would dump a NaN in a loosely typed field as null: an answer that looks good and is not.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
 def feature(description: str, *, example: Any, unit: str | None = None, aliases: Sequence[str] = (), **constraints: Any) -> Any:

@@ -1,0 +1,82 @@
+"""`python -m twotier.gateway`: run the gateway until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import sys
+import time
+from types import FrameType
+
+import uvicorn
+
+from twotier.errors import ConfigurationError
+from twotier.families import discover
+from twotier.gateway.app import create_app
+from twotier.gateway.readiness import Lifecycle
+from twotier.gateway.settings import GatewaySettings
+from twotier.logs import configure_logs
+from twotier.settings import SharedSettings
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which on a signal first says on /readyz that it is going, and ends with 0 when it has gone."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._drain_seconds = drain_seconds
+        self._stop_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal ends the wait. Uvicorn's own would raise the signal anew in the end, and exit by it."""
+        self._lifecycle.draining = True
+        again = self._stop_at is not None
+        self._stop_at = time.monotonic() + (0 if again else self._drain_seconds)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop once load balancers have had time to notice."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port} (GATEWAY_HOST, GATEWAY_PORT): {error.strerror}") from None
+
+
+def main() -> int:
+    """Run the gateway. Returns the exit code: 2 if it is not configured well, which one line on stderr says."""
+    try:
+        settings = GatewaySettings.read()
+        app = create_app(settings, discover(SharedSettings.read().families))
+        listener = _listen(settings.host, settings.port)
+    except ConfigurationError as error:
+        print(f"twotier gateway: {error}", file=sys.stderr)
+        return 2
+    configure_logs("gateway")
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.grace_seconds,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+    )
+    # What is made by now stays: the collector need not look at it again and again while callers wait.
+    gc.collect()
+    gc.freeze()
+    _Server(config, app.state.lifecycle, settings.drain_seconds).run([listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

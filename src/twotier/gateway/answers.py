@@ -1,0 +1,52 @@
+"""JSON and problems as responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from twotier.errors import UpstreamUnavailable
+from twotier.gateway import problems
+from twotier.gateway.strict_json import dumps
+
+__all__ = ["answer_error", "answer_http_exception", "json_response", "problem_response", "tagged_response"]
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A value as a response."""
+    return Response(dumps(value), status, headers, "application/json")
+
+
+def tagged_response(request: Request, body: bytes, headers: Mapping[str, str]) -> Response:
+    """JSON with an ETag; 304 if the caller has it already."""
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {**headers, "ETag": tag, "Cache-Control": "no-cache"}
+    held = [held.strip().removeprefix("W/") for held in request.headers.get("If-None-Match", "").split(",")]
+    if tag in held or "*" in held:
+        return Response(status_code=304, headers=headers)
+    return Response(body, 200, headers, "application/json")
+
+
+def problem_response(error: Exception, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem that answers an error."""
+    made = problems.problem(error, request_id)
+    if isinstance(error, UpstreamUnavailable):
+        headers = {**(headers or {}), "Retry-After": str(error.retry_after)}
+    return Response(dumps(made), made["status"], headers, problems.MEDIA_TYPE)
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Handle one of our errors."""
+    return problem_response(error, request.state.request_id)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """Handle a bare status of the web framework, such as 404 or 405."""
+    assert isinstance(error, HTTPException)
+    made = problems.of_status(error.status_code, request.state.request_id)
+    return Response(dumps(made), error.status_code, error.headers, problems.MEDIA_TYPE)

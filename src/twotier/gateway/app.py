@@ -1,0 +1,70 @@
+"""The only place where the gateway is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from twotier import __version__
+from twotier.errors import ConfigurationError, TwotierError
+from twotier.families import Families
+from twotier.gateway.answers import answer_error, answer_http_exception
+from twotier.gateway.catalogue import Catalogue
+from twotier.gateway.metrics import Metrics
+from twotier.gateway.openapi import Described, Routes
+from twotier.gateway.predicting import Predicting
+from twotier.gateway.readiness import Lifecycle
+from twotier.gateway.routes import health, home, metrics, models, predict
+from twotier.gateway.settings import GatewaySettings
+from twotier.gateway.telemetry import Telemetry
+from twotier.gateway.upstream import Upstream
+
+__all__ = ["RESERVED", "create_app"]
+
+RESERVED = frozenset({"docs", "healthz", "jobs", "livez", "metrics", "models", "predict", "predictions", "problems", "readyz", "v1", "v2"})
+"""First segments of fixed routes, present or promised: no family may be called that."""
+
+_DESCRIPTION = "Predictions by scikit-learn models. Every error is a problem (RFC 9457): `GET` its `type` to read what it means."
+
+
+def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstream | None = None) -> FastAPI:
+    """Put the gateway together. `app.state.lifecycle` says whether it is being stopped.
+
+    Raises ConfigurationError if a family cannot be served under its name.
+    """
+    if taken := sorted(RESERVED.intersection(families)):
+        raise ConfigurationError(f"a family may not be called {', '.join(taken)}: the gateway has a route there; rename it")
+    measured = Metrics()
+    lifecycle = Lifecycle()
+    upstream = upstream or Upstream(settings, measured)
+    catalogue = Catalogue(upstream, measured, settings.poll_seconds)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with upstream, catalogue:
+            yield
+
+    app = Described(
+        title="twotier",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        exception_handlers={TwotierError: answer_error, HTTPException: answer_http_exception},
+    )
+    app.state.lifecycle = lifecycle
+    app.add_middleware(Telemetry, metrics=measured, lifecycle=lifecycle, access_log=settings.access_log)
+    routes = Routes(app)
+    for family in families.values():
+        predict.add(routes, family, Predicting(family, upstream, measured, settings.max_rows), settings)
+    home.add(routes)
+    models.add(routes, families, catalogue, settings.budget_ms / 1000)
+    health.add(routes, catalogue, list(families), lifecycle)
+    metrics.add(routes, measured)
+    predict.add_unknown(routes, families)
+    return app

@@ -1,0 +1,74 @@
+"""The gateway's metrics. Every label has few values: no path, name or id of a caller's making becomes one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["Metrics", "UpstreamCall"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+@dataclass
+class UpstreamCall:
+    """One call to a model server, under way."""
+
+    outcome: str = "ok"
+    """`ok`, or the class of the error that it ended with."""
+
+
+class Metrics:
+    """All of them, in a registry of their own, so that two gateways in one process do not collide."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "twotier_gateway_requests", "Requests answered.", ("route", "method", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "twotier_gateway_request_seconds", "Time to answer a request.", ("route", "method"), buckets=_SECONDS, registry=self._registry
+        )
+        self.in_flight = Gauge("twotier_gateway_requests_in_flight", "Requests being answered.", registry=self._registry)
+        self._rows = Counter("twotier_gateway_rows", "Rows answered.", ("family", "version"), registry=self._registry)
+        self._calls = Counter(
+            "twotier_gateway_upstream_calls", "Calls to the model servers.", ("path", "outcome"), registry=self._registry
+        )
+        self._call_seconds = Histogram(
+            "twotier_gateway_upstream_call_seconds", "Time of a call.", ("path",), buckets=_SECONDS, registry=self._registry
+        )
+        self.calls_in_flight = Gauge("twotier_gateway_upstream_calls_in_flight", "Calls under way.", registry=self._registry)
+        self.retries = Counter("twotier_gateway_upstream_retries", "Calls that were sent once more.", registry=self._registry)
+        self.server_up = Gauge(
+            "twotier_gateway_model_server_up", "Whether the last poll of a model server succeeded.", ("server",), registry=self._registry
+        )
+
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests.labels(route, method, status).inc()
+        self._seconds.labels(route, method).observe(seconds)
+
+    def observe_rows(self, family: str, version: str, rows: int) -> None:
+        """Count rows that a version answered; the model server, not the caller, names the version."""
+        self._rows.labels(family, version).inc(rows)
+
+    @contextmanager
+    def upstream_call(self, path: str) -> Iterator[UpstreamCall]:
+        """Measure a call to a model server."""
+        call = UpstreamCall()
+        self.calls_in_flight.inc()
+        begun = time.perf_counter()
+        try:
+            yield call
+        finally:
+            self.calls_in_flight.dec()
+            self._calls.labels(path, call.outcome).inc()
+            self._call_seconds.labels(path).observe(time.perf_counter() - begun)
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,141 @@
+"""Routes that describe themselves exactly. Endpoints take a request and give a response, so FastAPI is told what they read and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from twotier.errors import ConfigurationError
+from twotier.gateway.problems import MEDIA_TYPE, Problem
+from twotier.gateway.versions import PATTERN
+
+__all__ = ["VERSION_PARAMETER", "Described", "Routes", "json_answer", "parameter"]
+
+_REFERENCE = "#/components/schemas/{model}"
+
+_PROBLEMS: Mapping[int, str] = {
+    400: "The body is not acceptable JSON.",
+    404: "There is nothing of that name.",
+    413: "The body has too many bytes or rows.",
+    415: "The media type is not application/json in UTF-8.",
+    422: "The input breaks its schema; `errors` points at the cells.",
+    502: "The model server's answer is not valid.",
+    503: "The model server is not available.",
+    504: "No answer within the budget.",
+}
+
+
+class _Direct(APIRoute):
+    """A route whose endpoint is called with the request and nothing else: there are no dependencies to solve."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
+class Described(FastAPI):
+    """An application whose OpenAPI document has the schemas that its routes refer to."""
+
+    schemas: Callable[[], dict[str, Any]] = dict
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        made = super().openapi()
+        made.setdefault("components", {}).setdefault("schemas", self.schemas())
+        return made
+
+
+class Routes:
+    """Adds routes to an application, and keeps the models that their descriptions refer to."""
+
+    def __init__(self, app: Described) -> None:
+        self._app = app
+        self._models: dict[str, tuple[type[BaseModel], JsonSchemaMode]] = {}
+        app.router.route_class = _Direct
+        app.schemas = self._schemas
+        self.reference(Problem)
+
+    def reference(self, model: type[BaseModel], mode: JsonSchemaMode = "serialization") -> dict[str, Any]:
+        """A schema that refers to a model. Raises ConfigurationError if another model has its name."""
+        if self._models.setdefault(model.__name__, (model, mode)) != (model, mode):
+            raise ConfigurationError(f"two families have a class called {model.__name__}: rename one of them")
+        return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+    def get(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **description: Any) -> None:
+        """Add a route to read from; see `_operation` for its description."""
+        self._add(path, endpoint, "GET", **description)
+
+    def post(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **description: Any) -> None:
+        """Add a route to send to; see `_operation` for its description."""
+        self._add(path, endpoint, "POST", **description)
+
+    def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        """Add a route to send to that is not described."""
+        self._app.add_api_route(path, endpoint, methods=["POST"], include_in_schema=False, response_class=Response)
+
+    def _add(
+        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str, *, summary: str, tag: str, **description: Any
+    ) -> None:
+        operation = _operation(**description)
+        self._app.add_api_route(
+            path, endpoint, methods=[method], summary=summary, tags=[tag], response_class=Response, openapi_extra=operation
+        )
+
+    def _schemas(self) -> dict[str, Any]:
+        _, made = models_json_schema(list(self._models.values()), ref_template=_REFERENCE)
+        schemas: dict[str, Any] = made["$defs"]
+        return schemas
+
+
+def _operation(
+    *,
+    responses: Mapping[int, dict[str, Any]],
+    problems: Sequence[int] = (),
+    parameters: Sequence[dict[str, Any]] = (),
+    body: dict[str, Any] | None = None,
+    not_modified: bool = False,
+) -> dict[str, Any]:
+    """What an operation reads and answers. Any may also end in 500, which is a fault of the gateway's own."""
+    answers = {str(status): answer for status, answer in responses.items()}
+    if not_modified:
+        answers["304"] = {"description": "It is the same still."}
+    answers |= {str(status): _problem(_PROBLEMS[status]) for status in problems}
+    answers["500"] = _problem("The gateway failed.")
+    if "503" in answers:
+        answers["503"]["headers"] = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
+    made: dict[str, Any] = {"parameters": list(parameters), "responses": answers}
+    if body is not None:
+        made["requestBody"] = {"required": True, "content": {"application/json": body}}
+    return made
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}}
+
+
+def json_answer(description: str, schema: dict[str, Any], examples: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A response of JSON."""
+    content = {"schema": schema} | ({"examples": examples} if examples else {})
+    return {"description": description, "content": {"application/json": content}}
+
+
+def parameter(name: str, place: str, schema: dict[str, Any], description: str, required: bool = False) -> dict[str, Any]:
+    """A parameter in the `path`, the `query` or a `header`."""
+    return {"name": name, "in": place, "required": required, "description": description, "schema": schema}
+
+
+VERSION_PARAMETER = parameter(
+    "version",
+    "path",
+    {"type": "string", "pattern": PATTERN},
+    "A version such as `log_reg_1`, or an alias such as `champion`.",
+    required=True,
+)

@@ -1,0 +1,118 @@
+"""The use-case: a body in, the body of its answer out. It knows no web framework."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from twotier.errors import Fault, InputRefused, UnknownVersion, UpstreamInvalid, UpstreamUnavailable
+from twotier.family import Answer, Family
+from twotier.gateway import problems
+from twotier.gateway.forwarding import DEFAULT_ALIAS, Forward
+from twotier.gateway.metrics import Metrics
+from twotier.gateway.pointers import MAX_FAULTS, pointer
+from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
+from twotier.gateway.strict_json import dumps, loads
+
+__all__ = ["Predicting", "Wish"]
+
+_SLICE = 500
+"""How many rows are validated before other callers get their turn."""
+
+_MAX_ROW_FAULTS = 3
+"""How many faults one row's own problem names, so that an answer cannot be made much longer than what was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a caller wants the answer."""
+
+    version: str | None = None
+    """A version or alias, if one is pinned."""
+
+    shown: Collection[str] = ()
+    """Fields on request that are to be sent."""
+
+    partial: bool = False
+    """Whether good rows are answered beside bad ones, which get a problem of their own in their place."""
+
+
+class Predicting:
+    """Predicts for one family."""
+
+    def __init__(self, family: Family, forward: Forward, metrics: Metrics, max_rows: int) -> None:
+        self._family = family
+        self._forward = forward
+        self._metrics = metrics
+        self._reader = RowReader(family, max_rows)
+        self._dump = family.answer.__pydantic_serializer__.to_python
+
+    async def predict(self, body: bytes, wish: Wish, deadline: float) -> bytes:
+        """Answer in the shape that the rows came in. `deadline` is `time.monotonic()`'s. Raises TwotierError."""
+        rows = self._reader.rows(loads(body))
+        read = await self._read(rows)
+        good = [values for values in read if not isinstance(values, Refusal)]
+        # A lone row has no others to be answered beside.
+        partial = wish.partial and rows.shape is not Shape.ONE
+        if not partial and len(good) < len(read):
+            raise _refused(read)
+        answered = iter(await self._score(good, wish, deadline)) if good else iter(())
+        results = [values if isinstance(values, Refusal) else next(answered) or _unscored(rows.path(at)) for at, values in enumerate(read)]
+        if not partial and any(isinstance(result, Refusal) for result in results):
+            raise _refused(results)
+        return _present(rows, [_row_problem(result) if isinstance(result, Refusal) else result for result in results])
+
+    async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
+        read: list[list[Any] | Refusal] = []
+        for at, row in enumerate(rows.items):
+            if at and at % _SLICE == 0:
+                await asyncio.sleep(0)
+            read.append(self._reader.read(row, rows.path(at)))
+        return read
+
+    async def _score(self, good: list[list[Any]], wish: Wish, deadline: float) -> list[dict[str, Any] | None]:
+        try:
+            scores = await self._forward.score(self._family, wish.version or DEFAULT_ALIAS, good, deadline)
+        except UnknownVersion:
+            if wish.version is not None:
+                raise
+            raise UpstreamUnavailable(f"no version of {self._family.name} serves yet") from None
+        self._metrics.observe_rows(self._family.name, scores.version, len(good))
+        hidden = set(self._family.on_request).difference(wish.shown)
+        return [None if answer is None else self._dumped(answer, hidden, scores.version) for answer in scores.answers]
+
+    def _dumped(self, answer: Answer, hidden: set[str], version: str) -> dict[str, Any]:
+        dumped: dict[str, Any] = self._dump(answer, mode="json", exclude=hidden)
+        dumped["model_name"] = version
+        return dumped
+
+
+def _present(rows: Rows, results: list[dict[str, Any]]) -> bytes:
+    shaped: Any = results
+    if rows.shape is Shape.ONE:
+        shaped = results[0]
+    elif rows.shape is Shape.KEYED:
+        shaped = dict(zip(rows.keys, results, strict=True))
+    try:
+        return dumps(shaped)
+    except ValueError:
+        # A field that its family types loosely may have let a NaN of the model server's through.
+        raise UpstreamInvalid("the model server's answer is not finite") from None
+
+
+def _refused(results: list[Any]) -> InputRefused:
+    refusals = [result for result in results if isinstance(result, Refusal)]
+    faults = [fault for refusal in refusals for fault in refusal.faults][:MAX_FAULTS]
+    words = f"{len(refusals)} of {len(results)} rows cannot be answered" if len(results) > 1 else "the row cannot be answered"
+    return InputRefused(words, faults, sum(refusal.count for refusal in refusals))
+
+
+def _unscored(path: tuple[str | int, ...]) -> Refusal:
+    # Why, the log says: the model's own words may quote the row.
+    return Refusal([Fault(pointer(path), "the model cannot score this row")], 1)
+
+
+def _row_problem(refusal: Refusal) -> dict[str, Any]:
+    return problems.problem(InputRefused("the row cannot be answered", refusal.faults[:_MAX_ROW_FAULTS], refusal.count))

@@ -1,0 +1,102 @@
+"""`/models`: the families, what serves of each, and the versions' cards. All with an ETag."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from twotier.errors import UnknownVersion
+from twotier.families import Families
+from twotier.family import Family
+from twotier.gateway.answers import tagged_response
+from twotier.gateway.catalogue import Catalogue
+from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
+from twotier.gateway.strict_json import dumps
+from twotier.gateway.versions import is_name
+from twotier.wire import AliasInfo, Card, Info, VersionInfo
+
+__all__ = ["FamilyPage", "ModelsPage", "add"]
+
+
+class FamilyPage(BaseModel):
+    """One family: what it is, and what there is of it."""
+
+    name: str
+    summary: str
+    features: list[str] = Field(description="In feature order.")
+    aliases: dict[str, AliasInfo]
+    versions: list[VersionInfo] = Field(description="Newest first.")
+
+
+class ModelsPage(BaseModel):
+    """Every family."""
+
+    families: dict[str, FamilyPage]
+
+
+def add(routes: Routes, families: Families, catalogue: Catalogue, budget_seconds: float) -> None:
+    """Add the routes."""
+
+    def page(family: Family, info: Info) -> FamilyPage:
+        known = info.families.get(family.name)
+        return FamilyPage(
+            name=family.name,
+            summary=family.summary,
+            features=list(family.features),
+            aliases=known.aliases if known else {},
+            versions=known.versions if known else [],
+        )
+
+    def answer(request: Request, value: BaseModel, age: float) -> Response:
+        return tagged_response(request, dumps(value.model_dump(mode="json")), {"Age": str(int(age))})
+
+    async def list_all(request: Request) -> Response:
+        info, age = catalogue.latest()
+        return answer(request, ModelsPage(families={name: page(family, info) for name, family in families.items()}), age)
+
+    async def show_family(request: Request) -> Response:
+        family = families[request.path_params["family"]]
+        info, age = catalogue.latest()
+        return answer(request, page(family, info), age)
+
+    async def show_version(request: Request) -> Response:
+        family, version = families[request.path_params["family"]], request.path_params["version"]
+        if not is_name(version):
+            raise UnknownVersion(f"{family.name} has no version or alias of that name: GET /models/{family.name} lists them")
+        card = await catalogue.card(family.name, version, time.monotonic() + budget_seconds)
+        return tagged_response(request, dumps(card.model_dump(mode="json")), {})
+
+    named: dict[str, Any] = parameter("family", "path", {"type": "string", "enum": list(families)}, "A family.", required=True)
+    tagged = parameter("If-None-Match", "header", {"type": "string"}, "The ETag that you have: 304 if it is the same still.")
+    common: dict[str, Any] = {"tag": "models", "not_modified": True}
+    routes.get(
+        "/models",
+        list_all,
+        summary="What serves",
+        parameters=[tagged],
+        responses={200: json_answer("Every family.", routes.reference(ModelsPage))},
+        problems=(503,),
+        **common,
+    )
+    routes.get(
+        "/models/{family}",
+        show_family,
+        summary="What serves of one family",
+        parameters=[named, tagged],
+        responses={200: json_answer("The family.", routes.reference(FamilyPage))},
+        problems=(404, 503),
+        **common,
+    )
+    routes.get(
+        "/models/{family}/versions/{version}",
+        show_version,
+        summary="A version's card",
+        parameters=[named, VERSION_PARAMETER, tagged],
+        responses={200: json_answer("The card.", routes.reference(Card))},
+        problems=(404, 502, 503, 504),
+        **common,
+    )

@@ -1,0 +1,185 @@
+"""`POST /{family}/predict` and the same pinned to a version: one typed pair of routes per family."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from pydantic import Field, create_model
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from twotier.errors import InputRefused, InputTooLarge, UnknownFamily, UnknownVersion
+from twotier.families import Families
+from twotier.family import Family
+from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
+from twotier.gateway.pointers import clean
+from twotier.gateway.predicting import Predicting, Wish
+from twotier.gateway.problems import Problem
+from twotier.gateway.settings import GatewaySettings
+from twotier.gateway.versions import is_name
+
+__all__ = ["DEADLINE_HEADER", "add", "add_unknown"]
+
+DEADLINE_HEADER = "X-Request-Deadline-Ms"
+
+_PROBLEMS = (400, 413, 415, 422, 502, 503, 504)
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def add(routes: Routes, family: Family, predicting: Predicting, settings: GatewaySettings) -> None:
+    """Add one family's routes."""
+    flags = ("partial", *family.on_request)
+
+    async def predict(request: Request) -> Response:
+        deadline = time.monotonic() + _budget_ms(request, settings.budget_ms) / 1000
+        version = request.path_params.get("version")
+        if version is not None and not is_name(version):
+            raise UnknownVersion(f"{family.name} has no version or alias of that name: GET /models/{family.name} lists them")
+        wanted = _flags(request, flags)
+        wish = Wish(version, wanted, "partial" in wanted)
+        body = await _body(request, settings.max_body_bytes)
+        return Response(await predicting.predict(body, wish, deadline), 200, _NO_STORE, "application/json")
+
+    description = _description(routes, family, settings)
+    parameters = description.pop("parameters")
+    common: dict[str, Any] = {"tag": family.name, **description}
+    routes.post(f"/{family.name}/predict", predict, summary=family.summary, parameters=parameters, problems=_PROBLEMS, **common)
+    routes.post(
+        f"/{family.name}/versions/{{version}}/predict",
+        predict,
+        summary=f"{family.summary}, by one version",
+        parameters=[VERSION_PARAMETER, *parameters],
+        problems=(*_PROBLEMS, 404),
+        **common,
+    )
+
+
+def add_unknown(routes: Routes, families: Families) -> None:
+    """Answer for families that do not exist, and say which do."""
+
+    async def predict_unknown(request: Request) -> Response:
+        raise UnknownFamily(f"there is no family of that name; there are: {', '.join(families)}")
+
+    routes.hidden("/{family}/predict", predict_unknown)
+    routes.hidden("/{family}/versions/{version}/predict", predict_unknown)
+
+
+def _budget_ms(request: Request, most: int) -> int:
+    given = request.headers.get(DEADLINE_HEADER)
+    if given is None:
+        return most
+    if not re.fullmatch("[0-9]{1,9}", given) or int(given) == 0:
+        raise InputRefused(f"{DEADLINE_HEADER} must be a whole number of milliseconds, from 1 to 999999999")
+    return min(most, int(given))
+
+
+def _flags(request: Request, known: tuple[str, ...]) -> frozenset[str]:
+    """The names of the query parameters that are true."""
+    if not request.scope["query_string"]:
+        return frozenset()
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise InputRefused(f"there is no query parameter {clean(name)}; there are: {', '.join(known)}")
+        if name in given:
+            raise InputRefused(f"the query parameter {name} is given twice")
+        if value not in ("true", "false"):
+            raise InputRefused(f"the query parameter {name} must be true or false")
+        given[name] = value
+    return frozenset(name for name, value in given.items() if value == "true")
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The body, if it is JSON by its headers, and no longer than allowed: nothing beyond that is read."""
+    headers = request.headers
+    if not _is_json(headers.get("Content-Type", "")) or headers.get("Content-Encoding", "identity") != "identity":
+        raise HTTPException(415, headers={"Accept": "application/json"})
+    too_long = InputTooLarge(f"the body has more than {most} bytes: send the rows in several calls")
+    if int(headers.get("Content-Length", "0")) > most:
+        raise too_long
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message["body"])
+        size += len(chunks[-1])
+        if size > most:
+            raise too_long
+        more = message["more_body"]
+    return b"".join(chunks)
+
+
+def _is_json(content_type: str) -> bool:
+    if content_type == "application/json":
+        return True
+    media, *parameters = content_type.lower().split(";")
+    charsets = [value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters) if name.strip() == "charset"]
+    return media.strip() == "application/json" and charsets in ([], ["utf-8"])
+
+
+def _description(routes: Routes, family: Family, settings: GatewaySettings) -> dict[str, Any]:
+    prediction = create_model(
+        f"{family.name.title().replace('_', '')}Prediction",
+        __base__=family.answer,
+        __doc__=family.answer.__doc__,
+        model_name=(str, Field(description="The version that answered.")),
+    )
+    row, answer = routes.reference(family.row, "validation"), routes.reference(prediction)
+    either = {"anyOf": [answer, routes.reference(Problem)]}
+    sizes = {"min": 1, "max": settings.max_rows}
+    # An object that has the name of a feature is one row, whatever its other names.
+    keys = {"not": {"enum": [*family.features, *family.aliases]}}
+    rows = [dict(example.row) for example in family.examples]
+    answers = [{**example.answer, "model_name": f"{family.default_estimator}_1"} for example in family.examples]
+    flags = {
+        "partial": "Answer good rows of a list or keyed object, and give each bad row its own problem in its place.",
+        **{name: f"Send `{name}`: {family.answer.model_fields[name].description}" for name in family.on_request},
+    }
+    return {
+        "parameters": [
+            *(parameter(name, "query", {"type": "boolean", "default": False}, words) for name, words in flags.items()),
+            parameter(
+                DEADLINE_HEADER,
+                "header",
+                {"type": "integer", "minimum": 1, "maximum": 999999999},
+                f"How long the answer is wanted, in milliseconds; by default, and at most, {settings.budget_ms}.",
+            ),
+        ],
+        "body": {
+            "schema": {"anyOf": [row, _list(row, sizes), _keyed(row, sizes) | {"propertyNames": keys}]},
+            "examples": {
+                **{f"row {number}": {"summary": "One row", "value": row} for number, row in enumerate(rows, 1)},
+                "list": {"summary": "A list of rows", "value": rows},
+                "keyed": {"summary": "A keyed object of rows", "value": _by_key(rows)},
+            },
+        },
+        "responses": {
+            200: json_answer(
+                "The answers, in the shape that the rows came in.",
+                {"anyOf": [answer, _list(either, sizes), _keyed(either, sizes)]},
+                {
+                    "row": {"summary": "One row", "value": answers[0]},
+                    "list": {"summary": "A list of rows", "value": answers},
+                    "keyed": {"summary": "A keyed object of rows", "value": _by_key(answers)},
+                },
+            )
+        },
+    }
+
+
+def _by_key(values: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {f"key {number}": value for number, value in enumerate(values, 1)}
+
+
+def _list(item: dict[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
+    return {"type": "array", "items": item, "minItems": sizes["min"], "maxItems": sizes["max"]}
+
+
+def _keyed(item: dict[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": item, "minProperties": sizes["min"], "maxProperties": sizes["max"]}

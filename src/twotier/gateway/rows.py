@@ -1,0 +1,140 @@
+"""What a caller sent -> rows that keep their schema, or what is wrong with them, cell by cell.
+
+One rule decides the shape. A list is a list of rows. An object is one row if any of its names is a feature or an alias of one; otherwise,
+if any of its values is an object, it is a keyed object of rows; otherwise it is one row (whose names are all unknown).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from pydantic import ValidationError
+
+from twotier.errors import Fault, InputRefused, InputTooLarge
+from twotier.family import Family
+from twotier.gateway.pointers import MAX_FAULTS, clean, pointer
+
+__all__ = ["Refusal", "Rows", "RowReader", "Shape"]
+
+_MAX_DETAIL = 200
+
+
+class Shape(Enum):
+    """How rows came, and so how their answers go."""
+
+    ONE = "one row"
+    LIST = "a list of rows"
+    KEYED = "a keyed object of rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows as they came, not yet validated."""
+
+    shape: Shape
+    items: Sequence[Any]
+    keys: Sequence[str] = ()
+    """The caller's keys, if the rows are keyed."""
+
+    def path(self, index: int) -> tuple[str | int, ...]:
+        """Where a row stands in what was sent."""
+        if self.shape is Shape.KEYED:
+            return (self.keys[index],)
+        return (index,) if self.shape is Shape.LIST else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is wrong with one row: the first few faults, and how many there are."""
+
+    faults: list[Fault]
+    count: int
+
+
+class RowReader:
+    """Reads rows of one family."""
+
+    def __init__(self, family: Family, max_rows: int) -> None:
+        self._values = family.values
+        self._validate = family.row.__pydantic_validator__.validate_python
+        self._features = frozenset(family.features)
+        self._aliases = family.aliases
+        self._names = [*family.features, *family.aliases]
+        self._max_rows = max_rows
+
+    def rows(self, document: Any) -> Rows:
+        """Tell the shape. Raises InputRefused if there is no row, and InputTooLarge if there are too many."""
+        rows = self._shaped(document)
+        if not rows.items:
+            raise InputRefused(f"{rows.shape.value} with no row in it: send at least one row")
+        if len(rows.items) > self._max_rows:
+            raise InputTooLarge(f"{len(rows.items)} rows are too many for one call: send at most {self._max_rows}")
+        return rows
+
+    def _shaped(self, document: Any) -> Rows:
+        if isinstance(document, list):
+            return Rows(Shape.LIST, document)
+        if not isinstance(document, dict):
+            words = "rows are objects: send one, a list of them, or an object of them"
+            raise InputRefused(words, [Fault("", "must be an object or a list")])
+        if not document:
+            raise InputRefused("an empty object is no row, and holds none: send at least one row")
+        if document.keys().isdisjoint(self._names) and any(isinstance(value, dict) for value in document.values()):
+            return Rows(Shape.KEYED, list(document.values()), list(document))
+        return Rows(Shape.ONE, [document])
+
+    def read(self, row: Any, path: tuple[str | int, ...]) -> list[Any] | Refusal:
+        """The row's values in feature order, or what is wrong with it; `path` is where it stands."""
+        # This is the path of every good row: no name needs looking at if all of them are features.
+        if isinstance(row, dict) and row.keys() <= self._features:
+            try:
+                return self._values(self._validate(row))
+            except ValidationError as error:
+                return _refusal(error, path, {})
+        return self._read_renamed(row, path)
+
+    def _read_renamed(self, row: Any, path: tuple[str | int, ...]) -> list[Any] | Refusal:
+        """Read a row some of whose names are aliases or unknown."""
+        if not isinstance(row, dict):
+            return Refusal([Fault(pointer(path), "must be an object: one row, with its features by name")], 1)
+        renamed: dict[str, Any] = {}
+        spelled: dict[str, str] = {}
+        faults: list[Fault] = []
+        count = 0
+        for name, value in row.items():
+            feature = name if name in self._features else self._aliases.get(name)
+            if feature is not None and feature not in renamed:
+                renamed[feature] = value
+                spelled[feature] = name
+                continue
+            count += 1
+            if count <= MAX_FAULTS:
+                detail = self._unknown(name) if feature is None else f"is given twice, also as {spelled[feature]}"
+                faults.append(Fault(pointer((*path, name)), detail))
+        try:
+            read = self._values(self._validate(renamed))
+        except ValidationError as error:
+            others = _refusal(error, path, spelled)
+            return Refusal([*faults, *others.faults][:MAX_FAULTS], count + others.count)
+        return Refusal(faults, count) if count else read
+
+    def _unknown(self, name: str) -> str:
+        # Comparing is quadratic in length, so what was sent is shortened first.
+        near = difflib.get_close_matches(clean(name), self._names, n=1)
+        return f"is no feature; did you mean {near[0]}?" if near else "is no feature"
+
+
+def _refusal(error: ValidationError, path: tuple[str | int, ...], spelled: dict[str, str]) -> Refusal:
+    """What pydantic found, at the names that the caller used."""
+    return Refusal(list(_faults(error, path, spelled)), error.error_count())
+
+
+def _faults(error: ValidationError, path: tuple[str | int, ...], spelled: dict[str, str]) -> Iterator[Fault]:
+    for found in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]:
+        feature, *inner = found["loc"]
+        where = (*path, spelled.get(str(feature), feature), *inner)
+        yield Fault(pointer(where), found["msg"].replace("Input should", "should", 1)[:_MAX_DETAIL])

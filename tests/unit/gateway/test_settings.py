@@ -1,0 +1,27 @@
+"""The gateway's settings are checked when they are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from twotier.errors import ConfigurationError
+from twotier.gateway.settings import GatewaySettings
+
+
+def test_defaults_are_for_one_machine() -> None:
+    """With nothing set, the gateway listens on loopback and asks the model server beside it."""
+    settings = GatewaySettings()
+
+    assert ("127.0.0.1", 8000, ["http://127.0.0.1:3000"]) == (settings.host, settings.port, settings.model_servers)
+
+
+def test_a_base_url_may_end_in_a_slash() -> None:
+    """Both spellings of an address mean the same."""
+    assert ["https://model:1"] == GatewaySettings(model_servers=["https://model:1/"]).model_servers
+
+
+@pytest.mark.parametrize("url", ["model:3000", "ftp://model", "http://", "http://model/path", "http://model?x=1", "http://model#x"])
+def test_refuses_what_is_no_base_url(url: str) -> None:
+    """A model server's address that cannot work is refused at start, by the name of its setting."""
+    with pytest.raises(ConfigurationError, match="GATEWAY_MODEL_SERVERS.*is not the base URL"):
+        GatewaySettings.read(model_servers=[url])

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.folders import registry_over, with_raw_data
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("twotier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("twotier")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -61,6 +61,20 @@ def test_classes_of_a_folder_family_can_be_pickled(write: Callable[[str, str], P
     assert row == pickle.loads(pickle.dumps(row))
 
 
+def test_file_is_imported_once(write: Callable[[str, str], Path]) -> None:
+    """Who looks for families twice finds the same ones, so that a model trained with the first is pickled with the second at hand."""
+    folder = write("coin_c.py", SOURCE.format(name="coin_c"))
+    assert discover(folder)["coin_c"] is discover(folder)["coin_c"]
+
+
+def test_file_of_that_name_in_another_folder_is_another(write: Callable[[str, str], Path], tmp_path: Path) -> None:
+    """Two folders may have files of one name: each gives its own family."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "coin_d.py").write_text(SOURCE.format(name="coin_e"), encoding="utf-8")
+    assert "coin_d" in discover(write("coin_d.py", SOURCE.format(name="coin_d")))
+    assert "coin_e" in discover(tmp_path / "other")
+
+
 def test_installed_package_offers_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry point of an installed package adds its family."""
     points = [EntryPoint("coin", "tests.unit.test_families:offered", families.ENTRY_POINTS)]

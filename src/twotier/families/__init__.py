@@ -50,8 +50,13 @@ def _candidates(folder: Path | None) -> Iterator[tuple[str, object]]:
 
 
 def _load(file: Path) -> object:
-    """Import a family file under a name of its own, under which its classes can be pickled."""
-    name = f"twotier_families_{file.stem}"
+    """Import a family file under a name of its own, under which its classes can be pickled.
+
+    It is imported once per process: a class of a second import would not be the one that a pickle names.
+    """
+    name, file = f"twotier_families_{file.stem}", file.resolve()
+    if name in sys.modules and sys.modules[name].__file__ == str(file):
+        return getattr(sys.modules[name], "FAMILY", None)
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None, file
     module = sys.modules[name] = importlib.util.module_from_spec(spec)

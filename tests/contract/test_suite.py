@@ -1,0 +1,57 @@
+"""The conformance suite itself: it lets a sound family pass, whatever its fields are, and finds every fault of a crooked one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+HERE = Path(__file__).parent
+
+FAULTS = {
+    "test_every_field_is_described",
+    "test_examples_are_answered_as_documented",
+    "test_examples_are_rows",
+    "test_fields_on_request_can_be_left_out",
+    "test_gate_passes_on_the_raw_data",
+    "test_answer_does_not_depend_on_neighbours",
+    "test_number_that_is_not_finite_is_refused",
+    "test_order_of_rows_does_not_matter",
+    "test_refit_is_reproducible",
+    "test_schemas_are_valid",
+    "test_single_is_a_batch_of_one",
+    "test_top_of_the_family_file_is_light",
+    "test_unknown_field_is_refused",
+    "test_value_of_another_type_is_refused",
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bool]]:
+    """By family, then by test: whether every case of it passed when the suite ran on the folder of families beside this file."""
+    report = tmp_path_factory.mktemp("suite") / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "kinds or crooked", f"--junitxml={report}"]
+    environment = {**os.environ, "TWOTIER_FAMILIES": str(HERE / "families")}
+    subprocess.run([*command, str(HERE / "test_families.py")], cwd=HERE.parents[1], env=environment, capture_output=True, check=False)
+    passed: dict[str, dict[str, bool]] = defaultdict(dict)
+    for case in ElementTree.parse(report).iter("testcase"):
+        name, parameters = case.attrib["name"].rstrip("]").split("[")
+        (family,) = {"kinds", "crooked"} & set(parameters.split("-"))
+        passed[family][name] = passed[family].get(name, True) and len(case) == 0
+    return passed
+
+
+def test_sound_family_passes(outcomes: dict[str, dict[str, bool]]) -> None:
+    """A family with text, choices, gaps and whole numbers, and two estimators, passes every test."""
+    assert [] == [name for name, passed in outcomes["kinds"].items() if not passed]
+    assert FAULTS <= outcomes["kinds"].keys()
+
+
+def test_every_fault_is_found(outcomes: dict[str, dict[str, bool]]) -> None:
+    """A family whose faults are known fails exactly the tests that are about them."""
+    assert FAULTS == {name for name, passed in outcomes["crooked"].items() if not passed}

@@ -20,7 +20,10 @@ def models(
 ) -> None:
     """List the versions in the registry, newest first, with the metric of their gate and the aliases that point at them.
 
-    Examples: `twotier models` · `twotier models iris`
+    Examples:
+
+    - `twotier models`
+    - `twotier models iris`
     """
     with open_registry() as registry:
         names = registry.families if family is None else [family]

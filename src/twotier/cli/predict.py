@@ -24,8 +24,10 @@ def predict(
     """Ask a running gateway for predictions and print its answer as JSON.
 
     Examples:
-    `twotier predict iris '{"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}'`
-    · `twotier predict iris @rows.json --version log_reg_1` · `cat rows.json | twotier predict iris - --probabilities`
+
+    - `twotier predict iris '{"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}'`
+    - `twotier predict iris @rows.json --version log_reg_1`
+    - `cat rows.json | twotier predict iris - --probabilities`
     """
     from twotier.client import Client
 

@@ -21,7 +21,10 @@ def promote(
 
     A running model server follows within two seconds. To roll back, promote the version that was there before.
 
-    Examples: `twotier promote iris log_reg_2` · `twotier promote iris log_reg_2 --alias challenger --why "ticket 12"`
+    Examples:
+
+    - `twotier promote iris log_reg_2`
+    - `twotier promote iris log_reg_2 --alias challenger --why "it is better on small petals"`
     """
     with open_registry() as registry:
         before = registry.aliases(family).get(alias, "nothing")

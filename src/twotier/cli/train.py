@@ -23,7 +23,11 @@ def train(
     The first version that passes becomes the family's champion; a later one waits for `twotier promote`.
     The exit code is 1 if the gate refused.
 
-    Examples: `twotier train iris` · `twotier train iris --estimator log_reg` · `twotier train --missing`
+    Examples:
+
+    - `twotier train iris`
+    - `twotier train iris --estimator log_reg`
+    - `twotier train --missing`
     """
     if (family is None) != missing:
         raise typer.BadParameter("name a family, or give --missing")
@@ -60,7 +64,7 @@ def _train(registry: Registry, family: Family, estimator: str | None) -> bool:
 def _report(version: Version, champion: str | None) -> None:
     assert version.gate is not None, version
     print(f"{version.family} {version.name}")
-    for split, metrics in version.metrics.items():
+    for split, metrics in sorted(version.metrics.items(), reverse=True):
         print(f"  {split:5}  " + "  ".join(f"{metric} {value:.5f}" for metric, value in metrics.items()))
     print(f"  gate   {'passed' if version.gate.passed else 'REFUSED'}")
     for finding in version.gate.findings:

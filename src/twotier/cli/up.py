@@ -21,7 +21,10 @@ def up() -> None:
 
     Ctrl-C (or SIGTERM) stops the gateway first, which answers what it has admitted, and then the model server.
 
-    Examples: `twotier up` · `GATEWAY_PORT=8001 MODEL_SERVER_PORT=3001 twotier up`
+    Examples:
+
+    - `twotier up`
+    - `GATEWAY_PORT=8001 MODEL_SERVER_PORT=3001 twotier up`
     """
     import asyncio
 

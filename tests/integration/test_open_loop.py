@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -222,3 +223,11 @@ def test_the_command_runs_as_a_module_and_reports_a_server_that_is_not_there() -
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "errors {'ECONNREFUSED': " in done.stdout
     assert "accepted" not in done.stdout and "goodput 0.0/s" in done.stdout
+
+
+def test_connections_that_a_full_server_leaves_waiting_time_out() -> None:
+    """Nobody accepts, and the queue of those who wait holds one: the requests of the others cannot even be written."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+        summary = run(Load(url=url, rate=50, seconds=0.2, arrivals="constant", deadline_ms=400))
+    assert (summary["timed_out"], summary["offered"]) == (10, 10)

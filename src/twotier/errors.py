@@ -4,7 +4,7 @@ TwotierError
 ├── ConfigurationError          a setting, a key or a family file makes no sense; the message names it and says what to do
 ├── InputRefused                rows that break their schema; carries the faults, each with a JSON pointer to the cell
 │   ├── InputUnreadable         not the JSON that rows are sent in: bad syntax, a name given twice, a number out of range
-│   └── InputTooLarge           more bytes or more rows than one call may have
+│   └── InputTooLarge           more bytes than one call may have
 ├── UnknownFamily               no family of that name
 ├── UnknownVersion              no such version or alias of a family
 ├── NotServable                 a version that exists but must not serve
@@ -59,7 +59,7 @@ class InputUnreadable(InputRefused):
 
 
 class InputTooLarge(InputRefused):
-    """More bytes or more rows than one call may have."""
+    """More bytes than one call may have."""
 
 
 class UnknownFamily(TwotierError):

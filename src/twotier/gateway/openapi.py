@@ -23,7 +23,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _PROBLEMS: Mapping[int, str] = {
     400: "The body is not acceptable JSON.",
     404: "There is nothing of that name.",
-    413: "The body has too many bytes or rows.",
+    413: "The body has too many bytes.",
     415: "The media type is not application/json in UTF-8.",
     422: "The input breaks its schema; `errors` points at the cells.",
     502: "The model server's answer is not valid.",

@@ -60,7 +60,7 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "too-large",
         413,
         "The input is too large",
-        "The body has more bytes, or more rows, than one call may have. Send it in several calls.",
+        "The body has more bytes than one call may have. Send it in several calls.",
     ),
     errors.UnknownFamily: Kind("unknown-family", 404, "There is no such family", "GET /models lists the families."),
     errors.UnknownVersion: Kind(

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from twotier.errors import Fault, InputRefused, InputTooLarge
+from twotier.errors import Fault, InputRefused
 from twotier.family import Family
 from twotier.gateway.pointers import MAX_FAULTS, clean, pointer
 
@@ -67,12 +67,12 @@ class RowReader:
         self._max_rows = max_rows
 
     def rows(self, document: Any) -> Rows:
-        """Tell the shape. Raises InputRefused if there is no row, and InputTooLarge if there are too many."""
+        """Tell the shape. Raises InputRefused if there is no row, or too many: their number is part of the schema."""
         rows = self._shaped(document)
         if not rows.items:
             raise InputRefused(f"{rows.shape.value} with no row in it: send at least one row")
         if len(rows.items) > self._max_rows:
-            raise InputTooLarge(f"{len(rows.items)} rows are too many for one call: send at most {self._max_rows}")
+            raise InputRefused(f"{len(rows.items)} rows are too many for one call: send at most {self._max_rows}")
         return rows
 
     def _shaped(self, document: Any) -> Rows:

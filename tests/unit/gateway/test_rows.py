@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twotier.errors import Fault, InputRefused, InputTooLarge
+from twotier.errors import Fault, InputRefused
 from twotier.families.iris import FAMILY
 from twotier.gateway.rows import Refusal, RowReader, Shape
 
@@ -47,7 +47,7 @@ def test_refuses_what_holds_no_row(document: Any) -> None:
 @pytest.mark.parametrize("document", [[ROW] * 4, {str(key): ROW for key in range(4)}], ids=["list", "keyed"])
 def test_refuses_too_many_rows(document: Any) -> None:
     """One row more than allowed is too many."""
-    with pytest.raises(InputTooLarge, match="4 rows are too many for one call: send at most 3"):
+    with pytest.raises(InputRefused, match="4 rows are too many for one call: send at most 3"):
         reader.rows(document)
 
 

@@ -16,13 +16,11 @@ from sklearn.exceptions import InconsistentVersionWarning
 from twotier.card import Card
 from twotier.errors import GoldenMismatch, NotServable, SchemaMismatch, VersionSkew
 from twotier.family import Family
+from twotier.registry.artefact import CARD, MODEL
 from twotier.registry.keys import TrustedKeys
 from twotier.registry.manifest import Files, verify
 from twotier.registry.records import Version
 from twotier.scorer import Scorer
-
-CARD = "card.json"
-MODEL = "model.pkl"
 
 TOLERANCE = 1e-9
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import platform
 from datetime import datetime
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,22 +11,17 @@ from twotier.card import Card
 from twotier.errors import ConfigurationError, GateRefused, InputRefused, SignatureInvalid, UnknownVersion
 from twotier.families import Families, discover
 from twotier.family import Family
-from twotier.registry import keys, model_card
+from twotier.registry import keys
+from twotier.registry.artefact import assemble, write_card
 from twotier.registry.ledger import Ledger
-from twotier.registry.loading import CARD, MODEL, load
-from twotier.registry.manifest import fingerprint, sign
+from twotier.registry.loading import load
+from twotier.registry.manifest import fingerprint
 from twotier.registry.names import may_be_alias
 from twotier.registry.records import AliasMove, Draft, GateReport, Version
 from twotier.registry.settings import RegistrySettings
 from twotier.registry.store import ArtefactStore
 from twotier.scorer import Scorer
 from twotier.settings import SharedSettings
-
-MODEL_CARD = "MODEL_CARD.md"
-REFERENCE = "reference.csv"
-
-LIBRARIES = ("scikit-learn", "numpy", "scipy", "twotier")
-"""What a card names beside Python."""
 
 
 class Registry:
@@ -74,20 +67,10 @@ class Registry:
         pickled = pickle.dumps(model)
 
         def put(number: int, created_at: datetime) -> tuple[Card, str]:
-            name = f"{estimator}_{number}"
-            card = _card(family, estimator, name, created_at, draft)
-            written = card.model_dump_json(indent=2)
-            files = {
-                MODEL: pickled,
-                CARD: written.encode(),
-                MODEL_CARD: model_card.render(family, card, draft.sources).encode(),
-                REFERENCE: draft.reference.encode(),
-            }
-            key = keys.signing_key(self._signing_key, self._trusted_keys)
-            files |= sign(family.name, name, created_at, files, key)
-            self._store.write(family.name, name, files)
-            # The ledger records what a reader of the card will find.
-            return Card.model_validate_json(written), fingerprint(files)
+            card = write_card(family, estimator, f"{estimator}_{number}", created_at, draft)
+            files = assemble(family, card, pickled, draft, keys.signing_key(self._signing_key, self._trusted_keys))
+            self._store.write(family.name, card.version, files)
+            return card, fingerprint(files)
 
         return self._ledger.add(family.name, estimator, put)
 
@@ -165,23 +148,3 @@ class Registry:
         keys.copy_trusted(keys.trusted_keys(self._trusted_keys), folder / "keys" / "trusted")
         self._ledger.copy_promoted(folder / "database.sqlite")
         return promoted
-
-
-def _card(family: Family, estimator: str, name: str, created_at: datetime, draft: Draft) -> Card:
-    return Card(
-        family=family.name,
-        version=name,
-        estimator=estimator,
-        created_at=created_at,
-        features=list(family.features),
-        classes=draft.classes,
-        cutoff=draft.cutoff,
-        parameters=dict(draft.parameters),
-        metrics={split: dict(values) for split, values in draft.metrics.items()},
-        data=draft.data,
-        ranges=dict(draft.ranges),
-        libraries={"python": platform.python_version(), **{library: installed(library) for library in LIBRARIES}},
-        golden=draft.golden,
-        row_schema=family.row.model_json_schema(),
-        answer_schema=family.answer.model_json_schema(mode="serialization"),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from types import GenericAlias
 from typing import Any, NoReturn, TypeVar, cast
@@ -9,7 +10,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError, create_model
 from structlog import get_logger
 
-from twotier.errors import NotServable, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.errors import NotServable, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.family import Answer, Family
 from twotier.gateway.forwarding import Scores
 from twotier.wire import Card, Info, Refusal, Refused, Scored
@@ -22,6 +23,19 @@ _Read = TypeVar("_Read")
 
 _CARD: TypeAdapter[Card | Refused] = TypeAdapter(Card | Refused)
 _INFO: TypeAdapter[Info] = TypeAdapter(Info)
+
+
+# The model server's own words stay in the log: they may hold paths, or quote a row.
+_REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
+    Refusal.UNKNOWN_FAMILY: (UpstreamUnavailable, "the model server does not know the family {family}"),
+    Refusal.UNKNOWN_VERSION: (UnknownVersion, "{family} has no version or alias of that name: GET /models/{family} lists them"),
+    Refusal.NOT_SERVABLE: (
+        NotServable,
+        "the version of {family} failed a check before serving: /readyz and the model server's log say which",
+    ),
+    Refusal.EXPIRED: (UpstreamTimeout, "the model server had no time left for it within the call's budget"),
+    Refusal.FAILED: (UpstreamInvalid, "the model server failed while scoring"),
+}
 
 
 def read_scores(family: Family, version: str, count: int, body: bytes) -> Scores:
@@ -75,14 +89,5 @@ def _read(reader: TypeAdapter[_Read], body: bytes) -> _Read:
 
 def _refuse(refused: Refused, family: str, version: str) -> NoReturn:
     _log.warning("refused by the model server", family=family, version=version, refused=refused.refused, why=refused.detail)
-    match refused.refused:
-        case Refusal.UNKNOWN_VERSION:
-            raise UnknownVersion(f"{family} has no version or alias of that name: GET /models/{family} lists them")
-        case Refusal.NOT_SERVABLE:
-            raise NotServable(f"the version of {family} failed a check before serving: /readyz and the model server's log say which")
-        case Refusal.EXPIRED:
-            raise UpstreamTimeout("the model server had no time left for it within the call's budget")
-        case Refusal.UNKNOWN_FAMILY:
-            raise UpstreamUnavailable(f"the model server does not know the family {family}")
-        case Refusal.FAILED:
-            raise UpstreamInvalid("the model server failed while scoring")
+    error, words = _REFUSALS[refused.refused]
+    raise error(words.format(family=family))

@@ -12,11 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog import get_logger
 from structlog.contextvars import bind_contextvars
 
+from twotier.gateway.access_log import write_access
 from twotier.gateway.answers import problem_response
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.readiness import Lifecycle
 
-__all__ = ["Telemetry", "request_id"]
+__all__ = ["Telemetry"]
 
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -73,12 +74,7 @@ class Telemetry:
             route = getattr(scope.get("route"), "path", "unmatched")
             self._metrics.observe_request(route, method if method in _METHODS else "OTHER", status, seconds)
             if self._access_log:
-                _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
-
-
-def request_id(scope: Scope) -> str:
-    """The id that the request was given."""
-    return str(scope["state"]["request_id"])
+                write_access(identity, method, route, status, seconds)
 
 
 def _identity(scope: Scope) -> str:

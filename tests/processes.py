@@ -58,10 +58,11 @@ class Tier:
 
 
 @contextlib.contextmanager
-def running(module: str, url: str, log: Path, environment: Mapping[str, str]) -> Iterator[Tier]:
-    """`python -m module`, ended when the block is left; its output goes to `log`."""
+def running(module: str, url: str, log: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[Tier]:
+    """`python -m module arguments`, ended when the block is left; its output goes to `log`."""
+    command = [sys.executable, "-m", module, *arguments]
     with log.open("ab") as output:
-        process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **environment}, stdout=output, stderr=output)
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=output)
     tier = Tier(process, url, log)
     try:
         yield tier

@@ -1,0 +1,182 @@
+"""A run's raw values -> RESULTS.md. Every number in it comes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from loadtest.compare.bars import BARS, Systems, look, point
+
+Run = Mapping[str, Any]
+
+_BURST = (("before", "p50"), ("before", "p99"), ("after", "p50"), ("after", "p99"))
+
+_WORDS = {True: "yes", False: "**no**", None: "not measured"}
+
+
+def markdown(run: Run) -> str:
+    """The page."""
+    systems: Systems = run["systems"]
+    parts = [
+        "# twotier and its peers",
+        _preface(run),
+        "## The bars",
+        table(("bar", "wanted", "measured", "met"), (_bar_row(bar, systems) for bar in BARS)),
+        "## Throughput",
+        "Good answers per second in the closed loop, by connections; in brackets how many calls failed.\n"
+        "CPU is what the servers' processes used for one good answer at 64 connections.",
+        "![Throughput by connections](figures/throughput.png)",
+        _throughput(systems),
+        "## Latency of a lone caller",
+        "Milliseconds: at first, and at once after a burst of 256 connections.",
+        "![Latency by connections](figures/latency.png)",
+        table(
+            ("system", "p50", "p99", "p50 after a burst", "p99 after a burst"),
+            ((found["title"], *(_number(look(found, "burst", *path)) for path in _BURST)) for found in systems.values()),
+        ),
+        "## Overload",
+        "Poisson arrivals at multiples of the system's own peak in the closed loop, each good only if answered rightly within a second of\n"
+        "when it was due. Goodput is shown as a share of the peak. `sent` is how much of the offered load left the generator, which\n"
+        "shares the machine: an arrival that found none of its connections free, or was reached 50 ms late, counts as offered, never as good.\n"
+        "Recovery is how long p99 took to be back within twice its value at half the peak, with every call answered.",
+        "![Goodput under overload](figures/overload.png)",
+        _overload(systems),
+        "## Many rows, memory, start",
+        "10,000 rows in one call, by themselves, and what a lone caller's p99 becomes beside them. Memory is the resident set of all the\n"
+        "processes of a system, shared pages counted in each. Start is from launching the processes to the first right answer.",
+        _rest(systems),
+        "## What was measured",
+        table(("system", "versions"), ((found["title"], _versions(found)) for found in systems.values())),
+        _problems(systems),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; every column but the first is aligned to the right."""
+    lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _preface(run: Run) -> str:
+    machine = run["machine"]
+    return (
+        f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}. "
+        f"The load generators share the cores with the servers. Same model, same row, one system after the other; "
+        f"load average before the run: {machine['load']:.2f}. "
+        f"This page, its plots and the raw values behind them ([RESULTS.json](RESULTS.json)) are written by that command."
+    )
+
+
+def _bar_row(bar: Any, systems: Systems) -> Sequence[str]:
+    value = bar.measure(systems)
+    return bar.what, f"{bar.sign} {bar.wanted:g}", _number(value), _WORDS[bar.met(value)]
+
+
+def _throughput(systems: Systems) -> str:
+    points = [found for system in systems.values() for found in system.get("closed", [])]
+    connections = sorted({found["connections"] for found in points if "connections" in found})
+
+    def cell(name: str, count: int) -> str:
+        found = point(systems, name, count)
+        failed = f" ({found['failures']})" if found.get("failures") else ""
+        return _whole(found.get("good_per_second")) + failed
+
+    return table(
+        ("system", *map(str, connections), "p99 at 64, ms", "CPU, ms"),
+        (
+            (
+                found["title"],
+                *(cell(name, count) for count in connections),
+                _number(point(systems, name, 64).get("p99")),
+                _number(point(systems, name, 64).get("cpu_ms_per_request")),
+            )
+            for name, found in systems.items()
+        ),
+    )
+
+
+def _overload(systems: Systems) -> str:
+    rows: list[Sequence[str]] = []
+    for system in systems.values():
+        for found in system.get("open", []):
+            if "multiple" in found:
+                rows.append(
+                    (
+                        system["title"],
+                        f"{found['multiple']:g} x",
+                        f"{found['sent'] / found['offered']:.0%}",
+                        f"{found['goodput_of_peak']:.0%}",
+                        _number(look(found, "accepted_ms", "p50")),
+                        _number(look(found, "accepted_ms", "p99")),
+                        _whole(found["refused"]),
+                        _number(look(found, "refused_ms", "p99")),
+                        _whole(found["timed_out"]),
+                        _whole(found["error"] + found["failed"] + found["wrong"]),
+                        _recovery(found),
+                    )
+                )
+    head = ("system", "offered", "sent", "goodput", "p50, ms", "p99, ms", "refused", "their p99, ms", "timed out", "failed", "recovery, s")
+    return table(head, rows)
+
+
+def _recovery(found: Mapping[str, Any]) -> str:
+    if "after" not in found:
+        return "–"
+    return f"> {len(found['after']['timeline'])}" if found["recovery_seconds"] is None else str(found["recovery_seconds"])
+
+
+def _rest(systems: Systems) -> str:
+    return table(
+        ("system", "10,000 rows, s", "p99 alone, ms", "p99 beside, ms", "idle, MB", "after the load, MB", "start, s"),
+        (
+            (
+                found["title"],
+                _number(look(found, "bulk", "median_seconds")),
+                _number(look(found, "bulk", "single_alone", "p99")),
+                _number(look(found, "bulk", "single_beside", "p99")),
+                _memory(found, "idle"),
+                _memory(found, "overloaded"),
+                _number(found.get("start_seconds")),
+            )
+            for found in systems.values()
+        ),
+    )
+
+
+def _memory(found: Mapping[str, Any], moment: str) -> str:
+    roles = look(found, "memory_mb", moment)
+    return _whole(sum(roles.values()) if roles else None)
+
+
+def _versions(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.get("versions", {}).items()) or "–"
+
+
+def _problems(systems: Systems) -> str:
+    lines = [
+        f"- {system['title']}, {where}: {' '.join(problem.split())[:600]}"
+        for system in systems.values()
+        for where, problem in sorted(_errors(system))
+    ]
+    return "\n".join(["## What could not be measured, or had to be started anew", *lines]) if lines else ""
+
+
+def _errors(tree: Any, where: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            if key in ("error", "restarted") and isinstance(value, str):
+                yield where.strip() or "start", value
+            yield from _errors(value, f"{where} {key}")
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from _errors(value, f"{where} {index + 1}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"

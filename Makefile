@@ -12,7 +12,7 @@ export BENTOML_DO_NOT_TRACK := True
 .DELETE_ON_ERROR:
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## Train what is missing and serve on this machine; Ctrl-C stops (GATEWAY_PORT, MODEL_SERVER_PORT, TWOTIER_DATA)
 	@exec $(BIN)/twotier up
@@ -47,6 +47,8 @@ build: .venv/test.stamp ## Build the wheel into dist/ and the model server's Ben
 
 clean: ## Remove the environments and everything that was built; data/ stays
 	rm -rf .venv .tools build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .import_linter_cache loadtest/results
+
+include deploy/containers/containers.mk
 
 # --- environments ---------------------------------------------------------------------------------------------------------------------
 

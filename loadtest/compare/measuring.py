@@ -56,26 +56,26 @@ def measure(server: Running, effort: Effort, note: Callable[[str], None]) -> Mea
     found["closed"] = []
     for connections in effort.connections:
         note(f"{connections} connections")
-        found["closed"].append(_guarded(server, lambda: closed(server, connections, effort.closed_seconds, effort.warm_seconds)))
+        found["closed"].append(guarded(server, lambda: closed(server, connections, effort.closed_seconds, effort.warm_seconds)))
     note("a burst")
-    found["burst"] = _guarded(server, lambda: burst(server, effort))
+    found["burst"] = guarded(server, lambda: burst(server, effort))
     if server.system.bulk is not None:
         note(f"{BULK_ROWS} rows in one call")
-        found["bulk"] = _guarded(server, lambda: bulk(server, effort))
+        found["bulk"] = guarded(server, lambda: bulk(server, effort))
     found["memory_mb"]["loaded"] = server.memory_mb()
     peak = max((point.get("good_per_second", 0.0) for point in found["closed"]), default=0.0)
     if peak:
         found["open"] = []
-        calm = _guarded(server, lambda: opened(server, CALM * peak, effort.open_seconds))
+        calm = guarded(server, lambda: opened(server, CALM * peak, effort.open_seconds))
         for multiple in effort.multiples:
             note(f"{multiple:g} x peak")
-            found["open"].append(_guarded(server, lambda: overload(server, multiple, peak, calm, effort.open_seconds)))
+            found["open"].append(guarded(server, lambda: overload(server, multiple, peak, calm, effort.open_seconds)))
         found["calm"] = calm
         found["memory_mb"]["overloaded"] = server.memory_mb()
     return found
 
 
-def _guarded(server: Running, measurement: Callable[[], Measurement]) -> Measurement:
+def guarded(server: Running, measurement: Callable[[], Measurement]) -> Measurement:
     """The measurement, or why there is none. A server that no longer answers is started anew, so that the next is not spoilt."""
     try:
         found = measurement()

@@ -37,7 +37,7 @@ def markdown(run: Run) -> str:
         "## Overload",
         "Poisson arrivals at multiples of the system's own peak in the closed loop, each good only if answered rightly within a second of\n"
         "when it was due. Goodput is shown as a share of the peak. `sent` is how much of the offered load left the generator, which\n"
-        "shares the machine: an arrival that found none of its connections free, or was reached 50 ms late, counts as offered, never as good.\n"
+        "shares the machine: an arrival that found none of its connections free, or was reached 50 ms late, is offered, but not good.\n"
         "Recovery is how long p99 took to be back within twice its value at half the peak, with every call answered.",
         "![Goodput under overload](figures/overload.png)",
         _overload(systems),

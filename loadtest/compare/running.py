@@ -84,11 +84,11 @@ class Running:
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory by role, of each process and its children, in MB."""
-        return {role: round(sum(_rss(process) for process in _tree([root])) / 1e6, 1) for role, root in self._roles.items()}
+        return {role: round(sum(memory_of(process) for process in _tree([root])) / 1e6, 1) for role, root in self._roles.items()}
 
     def cpu_seconds(self) -> float:
         """What all the processes have used so far."""
-        return sum(_cpu(process) for process in self._tree())
+        return sum(cpu_of(process) for process in self._tree())
 
     def tail(self) -> str:
         """The end of the log."""
@@ -123,13 +123,15 @@ def _tree(roots: Iterable[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
-def _rss(process: psutil.Process) -> int:
+def memory_of(process: psutil.Process) -> int:
+    """Resident bytes; 0 once it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return int(process.memory_info().rss)
     return 0
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_of(process: psutil.Process) -> float:
+    """Seconds of processor time; 0 once it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
         times = process.cpu_times()
         return float(times.user + times.system)

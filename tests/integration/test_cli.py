@@ -349,7 +349,7 @@ def test_doctor_finds_a_clock_that_is_behind(data: Path, run: Run) -> None:
 def test_doctor_finds_other_libraries(data: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A champion that other library versions made is found, with what is installed here."""
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("twotier.registry.registry.platform.python_version", lambda: "3.10.0")
+        elsewhere.setattr("platform.python_version", lambda: "3.10.0")
         run("train", "iris")
     run("promote", "iris", "log_reg_2")
 

@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help run test train loadtest lint types imports notebook build clean
+.PHONY: help run test train loadtest compare lint types imports notebook build clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -28,6 +28,9 @@ train: .venv/run.stamp ## Make a version of a family: make train FAMILY=iris [ES
 
 loadtest: .venv/test.stamp ## Load both tiers: make loadtest [HOST=http://127.0.0.1:8000] [USERS=20] [SECONDS=30] [SCENARIO=mixed]
 	$(BIN)/python -m loadtest $(if $(HOST),--host $(HOST)) --users $(or $(USERS),20) --seconds $(or $(SECONDS),30) --scenario $(or $(SCENARIO),mixed)
+
+compare: .venv/test.stamp ## Measure twotier beside its peers, half an hour, and renew loadtest/RESULTS.md: make compare [QUICK=1] [SYSTEMS=twotier,bentoml]
+	$(BIN)/python -m loadtest.compare $(if $(QUICK),--quick) $(if $(SYSTEMS),--systems $(SYSTEMS))
 
 lint: .venv/test.stamp ## Check the style (flake8)
 	$(BIN)/flake8

@@ -36,9 +36,6 @@ from loadtest.arrivals import ARRIVALS, Arrivals, schedule
 from loadtest.http_target import Target, Unreadable, parse, target
 from loadtest.tally import OUTCOMES, Tally
 
-MAX_LAG = 0.05
-"""Seconds by which a request may be sent late; a later one says more about the generator than about the server."""
-
 SENDS_PER_TURN = 32
 """Requests sent before answers are read again: more would make the answers look later than they are."""
 
@@ -63,6 +60,9 @@ class Load:
     """What the body of a 200 must contain to be good."""
 
     connections: int = 8192
+    max_lag_ms: float = 50
+    """By how much a request may be sent late; a later one would say more about the generator than about the server."""
+
     seed: int = 0
     allow_remote: bool = False
 
@@ -97,6 +97,7 @@ class _Generator:
         self._load = load
         self._target = aim
         self._deadline = load.deadline_ms / 1000
+        self._max_lag = load.max_lag_ms / 1000
         self._connections: dict[int, _Connection] = {}
         self._idle: list[_Connection] = []
         self._in_flight: deque[_Request] = deque()
@@ -136,7 +137,7 @@ class _Generator:
 
     def _send(self, due: float, now: float) -> bool:
         """Send one request, on an idle connection or a new one; False if it cannot be."""
-        if now - due > MAX_LAG:
+        if now - due > self._max_lag:
             self.tally.unsent["the generator is late"] += 1
             return False
         if self._idle:

@@ -24,10 +24,10 @@ import psutil
 from loadtest.compare.champion import train_champion
 from loadtest.compare.environments import CannotInstall, programs, versions
 from loadtest.compare.figures import draw
-from loadtest.compare.measuring import FULL, QUICK, Effort, measure
+from loadtest.compare.measuring import FULL, QUICK, Effort, clients, measure
 from loadtest.compare.report import markdown
 from loadtest.compare.running import NotRunning, free_ports, running
-from loadtest.compare.systems import SYSTEMS, Stage, System
+from loadtest.compare.systems import BARE, SYSTEMS, Stage, System
 from loadtest.compare.wrk import CannotMeasure, require_wrk
 
 LOADTEST = Path(__file__).parents[1]
@@ -68,11 +68,14 @@ def _run(chosen: Sequence[System], effort: Effort, folder: Path) -> dict[str, An
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         model, data = train_champion(Path(scratch, "data"))
+        stage = Stage(programs=programs, model=model, data=data, folder=Path(scratch), ports=free_ports(4))
+        with running(BARE, stage, folder / "bare.log") as server:
+            ceilings = clients(server, effort.lone_seconds)
         for system in chosen:
             print(f"{system.title}", flush=True)
             found[system.name] = {"title": system.title, **_measured(system, effort, Path(scratch, system.name), folder, model, data)}
             (folder / f"{system.name}.json").write_text(json.dumps(found[system.name], indent=1) + "\n", encoding="utf-8")
-    return {"minutes": round((time.monotonic() - began) / 60, 1), "machine": machine, "systems": found}
+    return {"minutes": round((time.monotonic() - began) / 60, 1), "machine": machine, "clients": ceilings, "systems": found}
 
 
 def _measured(system: System, effort: Effort, scratch: Path, folder: Path, model: Path, data: Path) -> dict[str, Any]:

@@ -25,6 +25,9 @@ CALM = 0.5
 """The share of the peak at which a server is taken to be at ease: before and after an overload."""
 
 BULK_ROWS = 10_000
+UNREACHABLE = 200_000.0
+"""More requests per second than the generator can send."""
+
 ERRORS = ("not_2xx", "connect", "read", "write", "timeout")
 
 Measurement = dict[str, Any]
@@ -109,6 +112,14 @@ def closed(server: Running, connections: int, seconds: int, warm_seconds: int) -
         "cpu_ms_per_request": round(cpu / good * 1000, 3) if good else None,
         **found,
     }
+
+
+def clients(server: Running, seconds: int) -> Measurement:
+    """What the clients themselves can do: start a server that does nothing, and ask it for more than they can send."""
+    server.start()
+    wrk = closed(server, 64, seconds, 1)
+    generator = opened(server, UNREACHABLE, seconds)
+    return {"wrk_per_second": wrk["good_per_second"], "generator_per_second": generator["goodput_per_second"]}
 
 
 def _wrk(server: Running, connections: int, seconds: int) -> Measurement:

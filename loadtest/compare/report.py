@@ -59,11 +59,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _preface(run: Run) -> str:
-    machine = run["machine"]
+    machine, clients = run["machine"], run["clients"]
     return (
         f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}. "
-        f"The load generators share the cores with the servers. Same model, same row, one system after the other; "
+        "The clients share the cores with the servers; against one that does nothing wrk reaches "
+        f"{_whole(clients['wrk_per_second'])} requests/s and the open-loop generator {_whole(clients['generator_per_second'])}. Same model, same row, one system after the other; "
         f"load average before the run: {machine['load']:.2f}. "
         f"This page, its plots and the raw values behind them ([RESULTS.json](RESULTS.json)) are written by that command."
     )

@@ -93,6 +93,10 @@ def _constant(stage: Stage) -> list[Process]:
     return [Process(role="gateway", command=[str(stage.programs(None) / "python"), "constant.py", str(stage.ports[0])])]
 
 
+def _bare(stage: Stage) -> list[Process]:
+    return [Process(role="server", command=[str(stage.programs(None) / "python"), "bare.py", str(stage.ports[0])])]
+
+
 def _bentoml(stage: Stage, port: int = 0) -> list[Process]:
     options = ["--host", "127.0.0.1", "--port", str(stage.ports[port])]
     environment = {"COMPARE_MODEL": str(stage.model), "BENTOML_DO_NOT_TRACK": "True"}
@@ -237,3 +241,6 @@ SYSTEMS = (
     ),
 )
 """In the order in which they are measured and shown."""
+
+BARE = System(name="bare", title="a server that does nothing", environments=(None,), packages=("uvloop",), start=_bare, **_GATEWAY)
+"""What the clients are measured against."""

@@ -33,6 +33,9 @@ END = b"(end of connection)\n"
 SILENT = b" " * 20 + END
 """No answer."""
 
+PATIENT = 20_000.0
+"""Milliseconds that not even a loaded machine needs: what is counted here must not depend on how fast it is."""
+
 Script = Callable[[int], bytes]
 """The number of a request -> how it is answered."""
 
@@ -104,7 +107,8 @@ def scripted(script: Script, delay: float = 0.0) -> Iterator[str]:
 
 def outcomes(url: str, **load: Any) -> dict[str, int]:
     """What became of 100 requests, evenly spaced over half a second; outcomes that did not occur are left out."""
-    summary = run(Load(url=url, rate=200, seconds=0.5, arrivals="constant", body=b"{}", expect=b"virginica", **load))
+    given = {"max_lag_ms": PATIENT, "deadline_ms": PATIENT, **load}
+    summary = run(Load(url=url, rate=200, seconds=0.5, arrivals="constant", body=b"{}", expect=b"virginica", **given))
     assert summary["offered"] == 100 == sum(summary[name] for name in OUTCOMES)
     return {name: summary[name] for name in OUTCOMES if summary[name]}
 
@@ -113,20 +117,20 @@ def outcomes(url: str, **load: Any) -> dict[str, int]:
 def test_a_server_that_answers_all_has_full_goodput(answer: bytes) -> None:
     """On kept connections and on connections that the server ends after each answer alike."""
     with scripted(lambda number: answer) as url:
-        assert outcomes(url, deadline_ms=10_000) == {"good": 100}
+        assert outcomes(url) == {"good": 100}
 
 
 def test_every_kind_of_answer_is_counted_as_what_it_is() -> None:
     """Of each ten requests: five good, one wrong, one refused, one failed, one garbage, one without an answer."""
     kinds = [GOOD, WRONG, GOOD, REFUSED, GOOD, FAILED, GOOD, GARBAGE, GOOD, SILENT]
     with scripted(lambda number: kinds[number % 10]) as url:
-        assert outcomes(url, deadline_ms=10_000) == {"good": 50, "wrong": 10, "refused": 10, "failed": 10, "error": 20}
+        assert outcomes(url) == {"good": 50, "wrong": 10, "refused": 10, "failed": 10, "error": 20}
 
 
 def test_a_request_without_an_answer_times_out_and_holds_up_nobody() -> None:
     """Every fourth hangs: it alone is lost, because its neighbours do not wait for it."""
     with scripted(lambda number: HANG if number % 4 == 0 else GOOD) as url:
-        assert outcomes(url, deadline_ms=1500) == {"good": 75, "timed_out": 25}
+        assert outcomes(url, deadline_ms=3000) == {"good": 75, "timed_out": 25}
 
 
 def test_a_server_slower_than_the_deadline_has_no_goodput() -> None:
@@ -138,7 +142,7 @@ def test_a_server_slower_than_the_deadline_has_no_goodput() -> None:
 def test_latency_counts_from_when_a_request_was_due() -> None:
     """A server that answers after 0.2 s shows no latency below it; nobody's start waited for another's end."""
     with scripted(lambda number: GOOD, delay=0.2) as url:
-        summary = run(Load(url=url, rate=100, seconds=0.5, arrivals="constant", body=b"{}", deadline_ms=10_000))
+        summary = run(Load(url=url, rate=100, seconds=0.5, arrivals="constant", body=b"{}", deadline_ms=PATIENT, max_lag_ms=PATIENT))
     assert summary["accepted_ms"]["count"] == 50
     assert summary["accepted_ms"]["p50"] >= 200
 
@@ -146,13 +150,14 @@ def test_latency_counts_from_when_a_request_was_due() -> None:
 def test_an_arrival_that_finds_no_connection_is_unsent() -> None:
     """With one connection and a server that hangs, the first is sent, and the rest are known not to have been."""
     with scripted(lambda number: HANG) as url:
-        assert outcomes(url, connections=1, deadline_ms=1000) == {"timed_out": 1, "unsent": 99}
+        assert outcomes(url, connections=1, deadline_ms=2000) == {"timed_out": 1, "unsent": 99}
 
 
 def test_a_body_larger_than_the_socket_takes_is_sent_whole() -> None:
     """Four megabytes go out in pieces, and are answered."""
     with scripted(lambda number: GOOD) as url:
-        summary = run(Load(url=url, rate=10, seconds=0.3, arrivals="constant", body=b" " * (1 << 22), deadline_ms=30_000))
+        large = b" " * (1 << 22)
+        summary = run(Load(url=url, rate=10, seconds=0.3, arrivals="constant", body=large, deadline_ms=PATIENT, max_lag_ms=PATIENT))
     assert summary["good"] == 3
 
 
@@ -160,7 +165,7 @@ def test_nobody_listening_is_an_error_each_time() -> None:
     """A refused connection is named."""
     with scripted(lambda number: GOOD) as url:
         pass
-    summary = run(Load(url=url, rate=50, seconds=0.2, arrivals="constant"))
+    summary = run(Load(url=url, rate=50, seconds=0.2, arrivals="constant", max_lag_ms=PATIENT))
     assert summary["errors"] == {"ECONNREFUSED": 10}
 
 
@@ -175,7 +180,7 @@ def test_a_generator_that_cannot_keep_up_says_so() -> None:
 def test_a_kept_connection_that_the_server_ends_is_replaced() -> None:
     """The end of an idle connection is no error."""
     with scripted(lambda number: GOOD + END) as url:
-        summary = run(Load(url=url, rate=2, seconds=1, arrivals="constant", deadline_ms=10_000))
+        summary = run(Load(url=url, rate=2, seconds=1, arrivals="constant", deadline_ms=PATIENT, max_lag_ms=PATIENT))
     assert (summary["good"], summary["offered"]) == (2, 2)
 
 
@@ -198,14 +203,15 @@ def test_the_command_prints_the_report_and_writes_the_file(tmp_path: Path, capsy
     """What is printed and what is written say the same."""
     (tmp_path / "row.json").write_text("{}")
     with scripted(lambda number: GOOD if number % 2 else REFUSED) as url:
-        options = ["--rate", "100", "--seconds", "0.2", "--arrivals", "constant", "--deadline-ms", "10000", "--expect", "virginica"]
+        options = ["--rate", "20", "--seconds", "1", "--arrivals", "constant", "--deadline-ms", "10000", "--expect", "virginica"]
         files = ["--body", f"@{tmp_path / 'row.json'}", "--header", "X-Caller: me", "--json", str(tmp_path / "out.json")]
         assert main(["--url", url, *options, *files]) == 0
     summary = json.loads((tmp_path / "out.json").read_text())
-    assert (summary["good"], summary["refused"]) == (10, 10)
+    good, refused = summary["good"], summary["refused"]
+    assert good + refused + summary["unsent"] == 20 and abs(good - refused) <= 1
     printed = capsys.readouterr().out
-    assert "statuses {'200': 10, '503': 10}" in printed
-    assert "goodput 50.0/s of 100.0/s offered" in printed
+    assert f"statuses {{'200': {good}, '503': {refused}}}" in printed
+    assert f"goodput {good:.1f}/s of 20.0/s offered" in printed
 
 
 def test_the_command_says_what_is_wrong_with_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,5 +235,5 @@ def test_connections_that_a_full_server_leaves_waiting_time_out() -> None:
     """Nobody accepts, and the queue of those who wait holds one: the requests of the others cannot even be written."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         url = f"http://127.0.0.1:{full.getsockname()[1]}/"
-        summary = run(Load(url=url, rate=50, seconds=0.2, arrivals="constant", deadline_ms=400))
+        summary = run(Load(url=url, rate=50, seconds=0.2, arrivals="constant", deadline_ms=600, max_lag_ms=PATIENT))
     assert (summary["timed_out"], summary["offered"]) == (10, 10)

@@ -46,6 +46,7 @@ def run() -> dict[str, Any]:
         "started": "2026-01-02 03:04 UTC",
         "minutes": 31.4,
         "machine": {"cpu": "a CPU", "cores": 2, "memory_gb": 24.0, "system": "Linux 6", "python": "3.11.7", "load": 0.1},
+        "clients": {"wrk_per_second": 70_000.4, "generator_per_second": 30_000.0},
         "systems": {
             "twotier": twotier, "bentoml": bentoml, "fastapi": fastapi,
             "litserve": {"title": "LitServe", "error": "CannotInstall: no such\nversion"},

@@ -1,0 +1,136 @@
+"""The model server ends, hangs and comes back: callers get problems in time, /readyz names it, and service resumes by itself."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.asking import post
+from tests.e2e.callers import Callers
+from tests.e2e.tiers import ROW, STARTING, Tiers, answer, problem, tiers
+from tests.integration.model_server_calls import eventually
+from tests.processes import free_port, gateway, model_server
+
+Measured = Callable[[str, float], None]
+
+BUDGET = "1500"
+
+
+@pytest.fixture(scope="module")
+def running(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """Both tiers, for tests that leave them as they found them."""
+    with tiers(trained, tmp_path_factory.mktemp("faults"), GATEWAY_BUDGET_MS=BUDGET) as started:
+        yield started
+
+
+def timed(measured: Measured, what: str, true: Callable[[], bool]) -> None:
+    """Wait until it is true, and take down how long that was."""
+    begun = time.perf_counter()
+    assert eventually(true)
+    measured(what, time.perf_counter() - begun)
+
+
+def not_ready(running: Tiers) -> bool:
+    """Whether the gateway has seen that the model server is gone; it then names it."""
+    said: Any = running.readiness()
+    if said["ready"]:
+        return False
+    name = f"model server {running.back.url}"
+    assert said["detail"].startswith(f"no model server can be reached: {name}: ")
+    (dependency,) = said["dependencies"]
+    assert (name, "down") == (dependency["name"], dependency["status"])
+    assert dependency["detail"]
+    assert "not serving" == said["families"]["iris"]["status"]
+    return True
+
+
+def ready(running: Tiers) -> bool:
+    """Whether the gateway has seen that the model server is back."""
+    said: Any = running.readiness()
+    if not said["ready"]:
+        return False
+    assert ("all is well", "up", "log_reg_1") == (said["detail"], said["dependencies"][0]["status"], said["families"]["iris"]["version"])
+    return True
+
+
+def test_hanging(running: Tiers, measured: Measured) -> None:
+    """A model server that is stopped in its tracks costs each caller the budget and no more; let go, it serves again."""
+    assert (200, answer()) == ((well := post(running.predict, ROW, X_Request_Deadline_Ms="1000")).status, well.body)
+    running.back.send(signal.SIGSTOP)
+    try:
+        for budget in ("200", "1000", None, "60000"):
+            begun = time.perf_counter()
+            answered = post(running.predict, ROW, **{"X_Request_Deadline_Ms": budget} if budget else {})
+            measured(f"504 from a hanging model server, budget {min(int(budget or BUDGET), int(BUDGET))} ms", time.perf_counter() - begun)
+            problem(answered, 504, "deadline-exceeded")
+        assert eventually(lambda: not_ready(running))
+    finally:
+        running.back.send(signal.SIGCONT)
+    timed(measured, "an answer again after SIGCONT", lambda: post(running.predict, ROW).body == answer())
+    assert eventually(lambda: ready(running))
+
+
+def test_hanging_under_traffic(running: Tiers, measured: Measured) -> None:
+    """Of many callers at a time, none ever sees anything but a right answer or a problem, and all are answered again in the end."""
+    with Callers(running.predict, [ROW] * 50, count=8) as callers:
+        callers.wait_for(20)
+        running.back.send(signal.SIGSTOP)
+        stopped = time.perf_counter()
+        try:
+            assert eventually(lambda: not_ready(running))
+            measured("/readyz 503 after SIGSTOP", time.perf_counter() - stopped)
+            callers.wait_for(8, status=504)
+        finally:
+            running.back.send(signal.SIGCONT)
+        timed(measured, "/readyz 200 after SIGCONT", lambda: ready(running))
+        callers.wait_for(50)
+
+    assert {200, 503, 504} >= callers.statuses()
+    assert {b"[" + b",".join([answer()] * 50) + b"]"} == {call.body for call in callers.calls if call.status == 200}
+    for call in callers.calls:
+        if call.answered and call.status != 200:
+            problem(call.answered, call.status, {503: "model-server-unavailable", 504: "deadline-exceeded"}[call.status])
+
+
+def test_without_a_fault(running: Tiers) -> None:
+    """The negative control: the same callers, with nothing done to the model server, are all answered."""
+    with Callers(running.predict, [ROW] * 50, count=8) as callers:
+        callers.wait_for(200)
+        assert ready(running)
+
+    assert {200} == callers.statuses()
+
+
+def test_down_and_back(trained: Path, tmp_path: Path, measured: Measured) -> None:
+    """The gateway waits for a model server that starts after it, and again for the next one when that was ended, or killed."""
+    port = free_port()
+    with gateway(f"http://127.0.0.1:{port}", tmp_path / "gateway.log", None, **STARTING) as front:
+        front.wait_ready("/livez")
+        for ends_by in (signal.SIGTERM, signal.SIGKILL):
+            problem(post(front.url + "/iris/predict", ROW), 503, "model-server-unavailable")
+            with model_server(trained, tmp_path / "model_server.log", port, **STARTING) as back:
+                _there_and_gone(Tiers(front, back, trained), ends_by, measured)
+
+
+def _there_and_gone(running: Tiers, ends_by: signal.Signals, measured: Measured) -> None:
+    assert not_ready(running)
+    with Callers(running.predict, ROW, count=2) as callers:
+        running.back.wait_ready()
+        timed(measured, "/readyz 200 after a model server started", lambda: ready(running))
+        callers.wait_for(20, body=answer())
+        running.back.send(ends_by)
+        running.back.process.wait(60)
+        timed(measured, f"/readyz 503 after {ends_by.name}", lambda: not_ready(running))
+        callers.wait_for(5, status=503)
+
+    assert {200, 503} == callers.statuses()
+    assert {answer()} == {call.body for call in callers.calls if call.status == 200}
+    for call in callers.calls:
+        if call.answered and call.status == 503:
+            assert "1" == call.answered.headers["Retry-After"]
+            problem(call.answered, 503, "model-server-unavailable")

@@ -61,7 +61,8 @@ def assess(sightings: Mapping[str, Sighting], families: Iterable[str], draining:
     elif not reachable:
         detail = "no model server can be reached: " + "; ".join(f"{one.name}: {one.detail}" for one in dependencies)
     elif not serving:
-        detail = "no family has a version that serves: train one"
+        broken = any(state.problems for state in states.values())
+        detail = "no family has a version that serves: " + ("see `families`" if broken else "train one")
     elif all(state.status == "serving" and not state.problems for state in states.values()):
         detail = "all is well"
     else:

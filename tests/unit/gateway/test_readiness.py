@@ -43,11 +43,12 @@ def test_one_model_server_of_two_is_enough() -> None:
 
 
 def test_is_not_ready_when_no_family_serves() -> None:
-    """A model server without a single version to serve cannot answer anybody."""
-    for nothing in (seen(), seen(champion=AliasInfo(version="log_reg_1", serving=None, problem="bad signature"))):
+    """A model server without a single version to serve cannot answer anybody: none is trained, or what is has a problem."""
+    broken = seen(champion=AliasInfo(version="log_reg_1", serving=None, problem="bad signature"))
+    for nothing, what_to_do in ((seen(), "train one"), (broken, "see `families`")):
         verdict = assess({"http://a": nothing}, ["iris"], draining=False)
 
-        assert (False, "no family has a version that serves: train one") == (verdict.ready, verdict.detail)
+        assert (False, f"no family has a version that serves: {what_to_do}") == (verdict.ready, verdict.detail)
 
 
 def test_names_families_that_do_not_serve_beside_those_that_do() -> None:

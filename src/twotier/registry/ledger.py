@@ -39,6 +39,9 @@ class Ledger:
         self._engine = connect(url)
         try:
             upgrade(self._engine)
+        except ConfigurationError:
+            self._engine.dispose()
+            raise
         except SQLAlchemyError as error:
             self._engine.dispose()
             where, why = self._engine.url.render_as_string(), str(error).splitlines()[0]

@@ -64,8 +64,8 @@ def _preface(run: Run) -> str:
         f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}. "
         "The clients share the cores with the servers; against one that does nothing wrk reaches "
-        f"{_whole(clients['wrk_per_second'])} requests/s and the open-loop generator {_whole(clients['generator_per_second'])}. Same model, same row, one system after the other; "
-        f"load average before the run: {machine['load']:.2f}. "
+        f"{_whole(clients['wrk_per_second'])} requests/s and the open-loop generator {_whole(clients['generator_per_second'])}. "
+        f"Same model, same row, one system after the other; load average before the run: {machine['load']:.2f}. "
         f"This page, its plots and the raw values behind them ([RESULTS.json](RESULTS.json)) are written by that command."
     )
 

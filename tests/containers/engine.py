@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.processes import free_port
@@ -33,8 +34,10 @@ COMMAND_SECONDS = 240
 _ENGINE = '. deploy/containers/engine.sh && exec "$ENGINE" "$@"'
 
 
-def run(command: Sequence[str], *, check: bool = True, text: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the repository's root."""
+def run(
+    command: Sequence[str], environment: Mapping[str, str] = MappingProxyType({}), *, check: bool = True, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in the repository's root, with `environment` added to ours."""
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -87,7 +90,7 @@ class Stack:
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run a command of compose."""
         files = [f"--file={path}" for path in (ROOT / "compose.yaml", *self.files)]
-        return run([str(SCRIPTS / "compose.sh"), *files, *arguments], check=check, **self.settings).stdout
+        return run([str(SCRIPTS / "compose.sh"), *files, *arguments], self.settings, check=check).stdout
 
     def container(self, service: str) -> str:
         """The name of a service's container."""

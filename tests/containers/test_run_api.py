@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from tests.containers.engine import DATA, Stack, engine, run
 
 
@@ -11,13 +9,12 @@ def test_run_api() -> None:
     """`run_api.sh` builds both images, runs them and offers the API on its port; `make down` leaves no container and no network."""
     script = run(["cat", "run_api.sh"]).stdout
     assert "GATEWAY_PORT:-1313" in script
-    # Of another make that runs these tests, nothing is to be inherited.
-    plain = {name: "" for name in os.environ if name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    tiers = Stack(environment={"TWOTIER_DATA": str(DATA), **plain})
+    # The make that runs these tests has variables of its own, which another one would inherit.
+    tiers = Stack(environment={"TWOTIER_DATA": str(DATA), "MAKEFLAGS": ""})
     try:
-        run(["./run_api.sh"], **tiers.settings)
+        run(["./run_api.sh"], tiers.settings)
         tiers.wait_ready()
     finally:
-        run(["make", "down"], **tiers.settings)
+        run(["make", "down"], tiers.settings)
     left = engine("ps", "--all", "--format", "{{.Names}}") + engine("network", "ls", "--format", "{{.Name}}")
     assert tiers.project not in left

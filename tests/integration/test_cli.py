@@ -109,6 +109,16 @@ def test_train_reports_what_came_of_it(data: Path, run: Run) -> None:
     assert "  the champion is log_reg_1; to change it: twotier promote iris log_reg_2" == lines[-1]
 
 
+def test_export(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`export` copies what serves into a data folder, says so, and replaces nothing."""
+    folder = tmp_path / "promoted"
+    first, again = run("export", str(folder)), run("export", str(folder))
+    assert (0, f"iris log_reg_1 -> {folder}\n") == (first.code, first.out)
+    assert (2, f"twotier: {folder} is there already: take it away, or name another folder\n") == (again.code, again.err)
+    monkeypatch.setenv("TWOTIER_DATA", str(folder))
+    assert "champion" in run("models", "iris").out
+
+
 def test_train_what_is_missing(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--missing` trains families without champion and no others; the first version that passes is champion."""
     families = tmp_path / "families"

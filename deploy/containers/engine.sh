@@ -47,6 +47,6 @@ elif command -v podman >/dev/null; then
         if [ -s "$BUILD/containers.conf" ]; then export CONTAINERS_CONF=$BUILD/containers.conf; fi
     fi
 else
-    echo "containers: neither a Docker engine nor podman is there; make containers installs podman where it may" >&2
+    echo "containers: neither a Docker engine nor podman is there; make images installs podman where it may" >&2
     exit 1
 fi

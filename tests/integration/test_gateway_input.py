@@ -63,26 +63,26 @@ def problem(answered: Answered, status: int) -> Any:
         (b'{"a/b": {}, "c": 1}', 422, ["/a~1b/SepalLengthCm", "/a~1b/SepalWidthCm", "/a~1b/PetalLengthCm", "/a~1b/PetalWidthCm", "/c"]),
         (b"[[5, 2, 3, 4]]", 422, ["/0"]),
         (b'"secret"', 422, [""]),
-        (b"[]", 422, None),
-        (b"{}", 422, None),
-        (b"", 400, None),
-        (HEAD + b"1" * 5000 + b"}", 400, None),
-        (GOOD + b" secret", 400, None),
-        (GOOD[:-1], 400, None),
-        (b"[" * 100_000 + b"]" * 100_000, 400, None),
-        (b"\xef\xbb\xbf" + GOOD, 400, None),
-        (GOOD.decode().encode("utf-16"), 400, None),
-        (GOOD.decode().encode("utf-16-le"), 400, None),
-        (b"[" + b",".join([GOOD] * 10_001) + b"]", 422, None),
-        (b" " * (33 * 1024 * 1024), 413, None),
+        (b"[]", 422, [""]),
+        (b"{}", 422, [""]),
+        (b"", 400, [""]),
+        (HEAD + b"1" * 5000 + b"}", 400, [""]),
+        (GOOD + b" secret", 400, [""]),
+        (GOOD[:-1], 400, [""]),
+        (b"[" * 100_000 + b"]" * 100_000, 400, [""]),
+        (b"\xef\xbb\xbf" + GOOD, 400, [""]),
+        (GOOD.decode().encode("utf-16"), 400, [""]),
+        (GOOD.decode().encode("utf-16-le"), 400, [""]),
+        (b"[" + b",".join([GOOD] * 10_001) + b"]", 422, [""]),
+        (b" " * (33 * 1024 * 1024), 413, [""]),
     ],
     ids=lambda value: repr(value)[-40:],
 )
-def test_bad_bodies_are_small_problems(served: Tier, body: bytes, status: int, pointers: list[str] | None) -> None:
-    """Each is a 4xx that points at the cell, if there is one; never a 500 and never an echo."""
+def test_bad_bodies_are_small_problems(served: Tier, body: bytes, status: int, pointers: list[str]) -> None:
+    """Each is a 4xx that points at the cell, or at the whole body; never a 500 and never an echo."""
     made = problem(send(served, body), status)
 
-    assert pointers == ([fault["pointer"] for fault in made["errors"]] if "errors" in made else None)
+    assert pointers == [fault["pointer"] for fault in made["errors"]]
 
 
 def test_a_chunked_body_is_no_way_around_the_limit(served: Tier) -> None:

@@ -151,6 +151,8 @@ def problem(error: Exception, request_id: str | None = None) -> dict[str, Any]:
     made = of_kind(kind, str(error) if isinstance(error, errors.TwotierError) and kind is not INTERNAL else INTERNAL.meaning, request_id)
     if isinstance(error, errors.InputRefused) and error.faults:
         made |= {"errors": [asdict(fault) for fault in error.faults], "error_count": error.count}
+    elif isinstance(error, (errors.InputUnreadable, errors.InputTooLarge)):
+        made |= _of_whole_body(made["detail"])
     return made
 
 
@@ -166,6 +168,10 @@ def of_status(status: int, request_id: str | None) -> dict[str, Any]:
     """The problem by which a bare status of the web framework is answered."""
     kind = BY_STATUS.get(status)
     if kind is not None:
-        return of_kind(kind, kind.meaning, request_id)
+        return of_kind(kind, kind.meaning, request_id) | (_of_whole_body(kind.meaning) if status == 415 else {})
     phrase = HTTPStatus(status).phrase
     return {"type": "about:blank", "title": phrase, "status": status, "detail": phrase, "instance": request_id}
+
+
+def _of_whole_body(detail: str) -> dict[str, Any]:
+    return {"errors": [{"pointer": "", "detail": detail}], "error_count": 1}

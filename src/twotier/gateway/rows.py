@@ -70,9 +70,9 @@ class RowReader:
         """Tell the shape. Raises InputRefused if there is no row, or too many: their number is part of the schema."""
         rows = self._shaped(document)
         if not rows.items:
-            raise InputRefused(f"{rows.shape.value} with no row in it: send at least one row")
+            raise _whole(f"{rows.shape.value} with no row in it: send at least one row")
         if len(rows.items) > self._max_rows:
-            raise InputRefused(f"{len(rows.items)} rows are too many for one call: send at most {self._max_rows}")
+            raise _whole(f"{len(rows.items)} rows are too many for one call: send at most {self._max_rows}")
         return rows
 
     def _shaped(self, document: Any) -> Rows:
@@ -82,7 +82,7 @@ class RowReader:
             words = "rows are objects: send one, a list of them, or an object of them"
             raise InputRefused(words, [Fault("", "must be an object or a list")])
         if not document:
-            raise InputRefused("an empty object is no row, and holds none: send at least one row")
+            raise _whole("an empty object is no row, and holds none: send at least one row")
         if document.keys().isdisjoint(self._names) and any(isinstance(value, dict) for value in document.values()):
             return Rows(Shape.KEYED, list(document.values()), list(document))
         return Rows(Shape.ONE, [document])
@@ -126,6 +126,11 @@ class RowReader:
         # Comparing is quadratic in length, so what was sent is shortened first.
         near = difflib.get_close_matches(clean(name), self._names, n=1)
         return f"is no feature; did you mean {near[0]}?" if near else "is no feature"
+
+
+def _whole(detail: str) -> InputRefused:
+    """What is wrong is the body as a whole."""
+    return InputRefused(detail, [Fault("", detail)])
 
 
 def _refusal(error: ValidationError, path: tuple[str | int, ...], spelled: dict[str, str]) -> Refusal:

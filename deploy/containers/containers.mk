@@ -2,7 +2,7 @@
 
 .PHONY: images up down test-containers
 
-images: .venv/test.stamp ## Build the images of both tiers; installs podman where there is no engine and it may
+images: .venv/test.stamp .tools/containers/stamp ## Build the images of both tiers; installs podman where there is no engine and it may
 	deploy/containers/install.sh
 	deploy/containers/images.sh
 
@@ -16,8 +16,13 @@ down: ## Stop and remove the containers; the images stay
 # Of the raw data alone, whatever the data folder of this machine holds.
 test-containers: export IMAGE_TAG := test
 test-containers: export TWOTIER_DATA := $(CURDIR)/build/containers/data
-test-containers: .venv/test.stamp ## Build both images and run them as the tests in tests/containers want
+test-containers: .venv/test.stamp .tools/containers/stamp ## Build both images and run them as the tests in tests/containers want
 	deploy/containers/install.sh
 	rm -rf $(TWOTIER_DATA) && mkdir -p $(TWOTIER_DATA) && cp -r data/raw $(TWOTIER_DATA)
 	deploy/containers/images.sh
 	$(BIN)/python -m pytest --timeout 300 tests/containers
+
+.tools/containers/stamp: deploy/containers/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --require-hashes --requirement $<
+	@touch $@

@@ -83,12 +83,12 @@ def test_how_images_run(image: str, port: str, command: str) -> None:
 @pytest.mark.parametrize("path", ["Dockerfile.fastapi", "deploy/containers/Dockerfile.model_server"])
 def test_dockerfiles_are_clean(path: str) -> None:
     """hadolint has nothing to say about a Dockerfile."""
-    assert "" == run([".venv/bin/hadolint", "--no-color", path], check=False).stdout
+    assert "" == run([".tools/containers/bin/hadolint", "--no-color", path], check=False).stdout
 
 
 def test_hadolint_speaks() -> None:
     """Negative control: hadolint finds fault with a Dockerfile that has one."""
-    assert "DL3007" in run([".venv/bin/hadolint", "-"], check=False, text="FROM python:latest\n").stdout
+    assert "DL3007" in run([".tools/containers/bin/hadolint", "-"], check=False, text="FROM python:latest\n").stdout
 
 
 def test_compose_file_is_valid() -> None:

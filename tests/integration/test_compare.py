@@ -134,8 +134,10 @@ def test_nothing_outlives_the_comparison(serve: Any, mode: str, monkeypatch: pyt
     """Neither a child that its parent leaves behind nor a server that ignores SIGTERM."""
     monkeypatch.setattr("loadtest.compare.running.STOP_SECONDS", 1.0)
     server = serve(mode)
+    # Other tests' servers may run for the whole session.
+    before = set(psutil.Process().children(recursive=True))
     server.start()
-    family = [psutil.Process(child.pid) for child in psutil.Process().children(recursive=True) if "python" in child.name()]
+    family = [child for child in psutil.Process().children(recursive=True) if child not in before and "python" in child.name()]
     assert len(family) == (2 if mode == "orphans" else 1)
     server.stop()
     assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []

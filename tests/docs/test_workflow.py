@@ -47,7 +47,7 @@ def test_one_job_stands_for_all() -> None:
 
 
 def test_it_runs_what_a_contributor_runs() -> None:
-    """There is no step that cannot be done at home."""
+    """There is no step that cannot be done at home; what the runner's machine lacks is installed first."""
     commands = [step["run"] for name, job in JOBS.items() if name != "required" for step in job["steps"] if "run" in step]
 
-    assert ["make test PYTHON=python", ".ci/run"] == commands
+    assert ["make test PYTHON=python", ".ci/run"] == [command for command in commands if not command.startswith("sudo apt-get ")]

@@ -38,6 +38,7 @@ class Block(_Message):
     family: str
     version: str = Field(description="A version (`log_reg_1`) or an alias (`champion`, `latest`).")
     rows: list[list[Any]] = Field(description="One list per row: the values in feature order.")
+    wanted: list[str] = Field(default=[], description="Fields on request that the answers are to have.")
     budget_ms: float | None = Field(default=None, description="How long the answer is still wanted, from arrival, in milliseconds.")
     # BentoML validates a block on arrival, before it queues it: this is the moment that the budget runs from.
     _arrived: float = PrivateAttr(default_factory=time.monotonic)
@@ -77,6 +78,7 @@ class Scored(_Message):
     version: str = Field(description="The version that answered: never an alias.")
     answers: list[dict[str, Any] | None] = Field(description="In the order of the rows; None for a row that has a fault.")
     faults: list[RowFault] = Field(default=[])
+    model_ms: float = Field(default=0.0, ge=0, description="How long the model took for all rows that it was given at once, in ms.")
 
 
 class VersionInfo(_Message):

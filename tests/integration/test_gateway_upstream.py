@@ -15,7 +15,7 @@ from tests.processes import free_port
 from twotier.errors import NotServable, UnknownVersion, UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY
 from twotier.gateway.catalogue import Catalogue
-from twotier.gateway.forwarding import Scores
+from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
@@ -39,7 +39,7 @@ async def _upstream(keeper: zoo.Keeper) -> AsyncIterator[Upstream]:
 
 async def score(upstream: Upstream, version: str = "champion", seconds: float = 5.0, rows: list[list[Any]] = ROWS) -> Scores:
     """Score the rows."""
-    return await upstream.score(FAMILY, version, rows, time.monotonic() + seconds)
+    return await upstream.score(Ask(FAMILY, version), rows, time.monotonic() + seconds, Timing())
 
 
 async def assert_well(keeper: zoo.Keeper, upstream: Upstream) -> None:

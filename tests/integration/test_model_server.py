@@ -38,18 +38,25 @@ def log_lines(tier: Tier) -> list[dict[str, Any]]:
 
 def test_one_row_is_answered(server: Tier) -> None:
     """With the species, its probabilities, and the version that answered."""
-    (result,) = score(server.url, block([5, 2, 3, 4]))
+    (result,) = score(server.url, block([5, 2, 3, 4], wanted=["probabilities"]))
     assert ("log_reg_1", []) == (result["version"], result["faults"])
     (answer,) = result["answers"]
     assert "Iris-virginica" == answer["output"]
     assert pytest.approx(1) == sum(answer["probabilities"].values())
 
 
+def test_fields_on_request_travel_only_if_they_are_wanted(server: Tier) -> None:
+    """What no caller wants costs neither bytes nor time."""
+    (result,) = score(server.url, block([5, 2, 3, 4]))
+    assert [{"output": "Iris-virginica"}] == result["answers"]
+    assert 0 < result["model_ms"] < 1000
+
+
 def test_many_rows_are_answered_in_order(server: Tier) -> None:
     """A thousand rows in one block, each with what it is answered alone."""
     rows = [[4 + step / 300, 3.0, 1 + step / 200, step / 400] for step in range(1000)]
-    (together,) = score(server.url, block(*rows))
-    alone = [score(server.url, block(rows[index]))[0]["answers"][0] for index in (0, 500, 999)]
+    (together,) = score(server.url, block(*rows, wanted=["probabilities"]))
+    alone = [score(server.url, block(rows[index], wanted=["probabilities"]))[0]["answers"][0] for index in (0, 500, 999)]
     assert 1000 == len(together["answers"])
     for expected, actual in zip(alone, [together["answers"][index] for index in (0, 500, 999)], strict=True):
         assert expected["output"] == actual["output"]

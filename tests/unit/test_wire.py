@@ -80,4 +80,4 @@ def test_spent_budget_has_expired_on_arrival() -> None:
 
 def test_arrival_is_not_sent() -> None:
     """When a block arrived is its receiver's own business."""
-    assert {"family", "version", "rows", "budget_ms"} == Block(family="a", version="b", rows=[]).model_dump().keys()
+    assert {"family", "version", "rows", "wanted", "budget_ms"} == Block(family="a", version="b", rows=[]).model_dump().keys()

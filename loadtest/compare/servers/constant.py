@@ -9,9 +9,8 @@ import uvicorn
 
 from twotier.errors import UpstreamUnavailable
 from twotier.families import discover
-from twotier.family import Family
 from twotier.gateway.app import create_app
-from twotier.gateway.forwarding import Scores
+from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
@@ -21,9 +20,9 @@ from twotier.wire import Info
 class Constant(Upstream):
     """Answers every row as the first example is answered, without a hop."""
 
-    async def score(self, family: Family, version: str, rows: list[list[object]], deadline: float) -> Scores:
+    async def score(self, ask: Ask, rows: list[list[object]], deadline: float, timing: Timing) -> Scores:
         """Always the same."""
-        answer = family.answer.model_validate(family.examples[0].answer)
+        answer = ask.family.answer.model_validate(ask.family.examples[0].answer)
         return Scores("log_reg_1", [answer] * len(rows))
 
     async def info(self, server: str, deadline: float) -> Info:

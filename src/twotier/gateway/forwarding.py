@@ -1,4 +1,4 @@
-"""The port through which rows go to be scored. `Upstream` is its plain form: one call per request."""
+"""The port through which rows go to be scored, and what travels through it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from typing import Any, Protocol
 
 from twotier.family import Answer, Family
 
-__all__ = ["DEFAULT_ALIAS", "Forward", "Scores"]
+__all__ = ["DEFAULT_ALIAS", "Ask", "Forward", "Scores", "Timing"]
 
 DEFAULT_ALIAS = "champion"
 """What answers callers who pin no version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is to score rows, and what their answers are to have. Rows of equal asks may travel together."""
+
+    family: Family
+
+    version: str
+    """A version or an alias."""
+
+    wanted: frozenset[str] = frozenset()
+    """The fields on request that the answers are to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +36,32 @@ class Scores:
     answers: list[Answer | None]
     """None for a row that the model could not score."""
 
+    model_seconds: float = 0.0
+    """How long the model took, by its own clock, for all rows that it was given at once."""
+
+
+@dataclass(slots=True)
+class Timing:
+    """Where the time of one call went, in seconds, written down on the way."""
+
+    validate: float = 0.0
+    """Reading the body and checking the rows."""
+
+    queue: float = 0.0
+    """Waiting for a place in a call to a model server."""
+
+    upstream: float = 0.0
+    """The calls to model servers."""
+
+    model: float = 0.0
+    """The model itself; part of `upstream`."""
+
 
 class Forward(Protocol):
     """Has rows scored."""
 
-    async def score(self, family: Family, version: str, rows: list[list[Any]], deadline: float) -> Scores:
-        """Score rows of values in feature order with a version or alias, by `deadline` (`time.monotonic()`).
+    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
+        """Score rows of values in feature order by `deadline` (`time.monotonic()`); add to `timing`, even if it fails.
 
         Raises UnknownVersion, NotServable and UpstreamError.
         """

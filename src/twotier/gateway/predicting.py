@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from twotier.errors import Fault, InputRefused, UnknownVersion, UpstreamInvalid, UpstreamUnavailable
 from twotier.family import Answer, Family
 from twotier.gateway import problems
-from twotier.gateway.forwarding import DEFAULT_ALIAS, Forward
+from twotier.gateway.forwarding import DEFAULT_ALIAS, Ask, Forward, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.pointers import MAX_FAULTS, pointer
 from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
@@ -49,16 +50,20 @@ class Predicting:
         self._reader = RowReader(family, max_rows)
         self._dump = family.answer.__pydantic_serializer__.to_python
 
-    async def predict(self, body: bytes, wish: Wish, deadline: float) -> bytes:
+    async def predict(self, body: bytes, wish: Wish, deadline: float, timing: Timing) -> bytes:
         """Answer in the shape that the rows came in. `deadline` is `time.monotonic()`'s. Raises TwotierError."""
-        rows = self._reader.rows(loads(body))
-        read = await self._read(rows)
+        begun = time.monotonic()
+        try:
+            rows = self._reader.rows(loads(body))
+            read = await self._read(rows)
+        finally:
+            timing.validate += time.monotonic() - begun
         good = [values for values in read if not isinstance(values, Refusal)]
         # A lone row has no others to be answered beside.
         partial = wish.partial and rows.shape is not Shape.ONE
         if not partial and len(good) < len(read):
             raise _refused(read)
-        answered = iter(await self._score(good, wish, deadline)) if good else iter(())
+        answered = iter(await self._score(good, wish, deadline, timing)) if good else iter(())
         results = [values if isinstance(values, Refusal) else next(answered) or _unscored(rows.path(at)) for at, values in enumerate(read)]
         if not partial and any(isinstance(result, Refusal) for result in results):
             raise _refused(results)
@@ -72,15 +77,16 @@ class Predicting:
             read.append(self._reader.read(row, rows.path(at)))
         return read
 
-    async def _score(self, good: list[list[Any]], wish: Wish, deadline: float) -> list[dict[str, Any] | None]:
+    async def _score(self, good: list[list[Any]], wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | None]:
+        wanted = frozenset(wish.shown).intersection(self._family.on_request)
         try:
-            scores = await self._forward.score(self._family, wish.version or DEFAULT_ALIAS, good, deadline)
+            scores = await self._forward.score(Ask(self._family, wish.version or DEFAULT_ALIAS, wanted), good, deadline, timing)
         except UnknownVersion:
             if wish.version is not None:
                 raise
             raise UpstreamUnavailable(f"no version of {self._family.name} serves yet") from None
         self._metrics.observe_rows(self._family.name, scores.version, len(good))
-        hidden = set(self._family.on_request).difference(wish.shown)
+        hidden = set(self._family.on_request) - wanted
         return [None if answer is None else self._dumped(answer, hidden, scores.version) for answer in scores.answers]
 
     def _dumped(self, answer: Answer, hidden: set[str], version: str) -> dict[str, Any]:

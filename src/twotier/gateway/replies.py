@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError, create_model
 from structlog import get_logger
 
 from twotier.errors import NotServable, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
-from twotier.family import Answer, Family
-from twotier.gateway.forwarding import Scores
+from twotier.family import Answer
+from twotier.gateway.forwarding import Ask, Scores
 from twotier.wire import Card, Info, Refusal, Refused, Scored
 
 __all__ = ["read_card", "read_info", "read_scores"]
@@ -38,22 +38,22 @@ _REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
 }
 
 
-def read_scores(family: Family, version: str, count: int, body: bytes) -> Scores:
+def read_scores(ask: Ask, count: int, body: bytes) -> Scores:
     """Read the answer to one block of `count` rows. Raises UnknownVersion, NotServable and UpstreamError."""
-    results = _read(_scored(family.answer), body)
+    results = _read(_scored(ask.family.answer), body)
     if len(results) != 1:
         raise UpstreamInvalid(f"the model server gave {len(results)} results for one block")
     result = results[0]
     if isinstance(result, Refused):
-        _refuse(result, family.name, version)
+        _refuse(result, ask.family.name, ask.version)
     if len(result.answers) != count:
         raise UpstreamInvalid(f"the model server gave {len(result.answers)} answers to {count} rows")
     unanswered = [index for index, answer in enumerate(result.answers) if answer is None]
     if sorted(fault.row for fault in result.faults) != unanswered:
         raise UpstreamInvalid("the model server's faults are not those of the rows that it did not answer")
     for fault in result.faults:
-        _log.info("row not scored", family=family.name, version=result.version, row=fault.row, why=fault.detail)
-    return Scores(result.version, cast(list[Answer | None], result.answers))
+        _log.info("row not scored", family=ask.family.name, version=result.version, row=fault.row, why=fault.detail)
+    return Scores(result.version, cast(list[Answer | None], result.answers), result.model_ms / 1000)
 
 
 def read_info(body: bytes) -> Info:

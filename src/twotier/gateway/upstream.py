@@ -14,8 +14,7 @@ from pydantic_core import to_json
 
 from twotier import __version__
 from twotier.errors import UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
-from twotier.family import Family
-from twotier.gateway.forwarding import Scores
+from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.replies import read_card, read_info, read_scores
 from twotier.gateway.settings import GatewaySettings
@@ -61,12 +60,24 @@ class Upstream:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._session.close()
 
-    async def score(self, family: Family, version: str, rows: list[list[Any]], deadline: float) -> Scores:
+    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
         """Score rows in one block; see `Forward`."""
-        block = {"family": family.name, "version": version, "rows": rows, "budget_ms": (deadline - time.monotonic()) * 1000}
+        begun = time.monotonic()
+        block = {
+            "family": ask.family.name,
+            "version": ask.version,
+            "rows": rows,
+            "wanted": sorted(ask.wanted),
+            "budget_ms": (deadline - begun) * 1000,
+        }
         # An honest answer has room for every input and as much again, and an endless one ends soon.
-        limit = _ENVELOPE + len(rows) * (_KIB + 64 * len(family.features))
-        return read_scores(family, version, len(rows), await self._call("/score", {"blocks": [block]}, deadline, limit))
+        limit = _ENVELOPE + len(rows) * (_KIB + 64 * len(ask.family.features))
+        try:
+            scores = read_scores(ask, len(rows), await self._call("/score", {"blocks": [block]}, deadline, limit))
+        finally:
+            timing.upstream += time.monotonic() - begun
+        timing.model += scores.model_seconds
+        return scores
 
     async def card(self, family: str, version: str, deadline: float) -> Card:
         """The card of a version or alias. Raises UnknownVersion, NotServable and UpstreamError."""

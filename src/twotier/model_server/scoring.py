@@ -40,7 +40,7 @@ def score(blocks: Sequence[Block], find: Find, clock: Callable[[], float]) -> li
         late = [index for index in members if blocks[index].expired(now)]
         results.update(dict.fromkeys(late, Refused(refused=Refusal.EXPIRED, detail="its budget was used up before it could be scored")))
         wanted = [index for index in members if index not in results]
-        results.update(zip(wanted, _score_group(scorer, [blocks[index] for index in wanted]), strict=True))
+        results.update(zip(wanted, _score_group(scorer, [blocks[index] for index in wanted], clock), strict=True))
     return [results[index] for index in range(len(blocks))]
 
 
@@ -53,20 +53,23 @@ def refusal(error: Exception, **subject: str) -> Refused:
     return Refused(refused=Refusal.FAILED, detail=f"{type(error).__name__}: see the model server's log")
 
 
-def _score_group(scorer: Scorer, blocks: Sequence[Block]) -> Iterator[Scored | Refused]:
+def _score_group(scorer: Scorer, blocks: Sequence[Block], clock: Callable[[], float]) -> Iterator[Scored | Refused]:
     subject = {"family": scorer.family.name, "version": scorer.card.version}
+    begun = clock()
     try:
         answers = iter(scorer.answers([row for block in blocks for row in block.rows]))
     except Exception as error:
         return iter([refusal(error, **subject)] * len(blocks))
-    return (_block_result(islice(answers, len(block.rows)), subject) for block in blocks)
+    model_ms = (clock() - begun) * 1000
+    hidden = set(scorer.family.on_request)
+    return (_block_result(islice(answers, len(block.rows)), hidden.difference(block.wanted), subject, model_ms) for block in blocks)
 
 
-def _block_result(answers: Iterable[Answer | Exception], subject: dict[str, str]) -> Scored:
+def _block_result(answers: Iterable[Answer | Exception], hidden: set[str], subject: dict[str, str], model_ms: float) -> Scored:
     given: list[dict[str, Any] | None] = []
     errors: dict[int, Exception] = {}
     for row, answer in enumerate(answers):
-        told = answer if isinstance(answer, Exception) else _told(answer)
+        told = answer if isinstance(answer, Exception) else _told(answer, hidden)
         if isinstance(told, Exception):
             errors[row] = told
             given.append(None)
@@ -75,11 +78,11 @@ def _block_result(answers: Iterable[Answer | Exception], subject: dict[str, str]
     if errors:
         _log.warning("rows_failed", **subject, rows=len(given), failed=len(errors), exc_info=next(iter(errors.values())))
     faults = [RowFault(row=row, detail=f"{type(error).__name__}: this row could not be scored") for row, error in errors.items()]
-    return Scored(version=subject["version"], answers=given, faults=faults)
+    return Scored(version=subject["version"], answers=given, faults=faults, model_ms=model_ms)
 
 
-def _told(answer: Answer) -> dict[str, Any] | Exception:
+def _told(answer: Answer, hidden: set[str]) -> dict[str, Any] | Exception:
     try:
-        return answer.model_dump(mode="json")
+        return answer.model_dump(mode="json", exclude=hidden)
     except Exception as error:
         return error

@@ -12,8 +12,8 @@ import pytest
 
 from twotier.errors import InputRefused, UnknownVersion, UpstreamInvalid, UpstreamUnavailable
 from twotier.families.iris import FAMILY, IrisAnswer
-from twotier.family import Answer, Family
-from twotier.gateway.forwarding import Scores
+from twotier.family import Answer
+from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.predicting import Predicting, Wish
 
@@ -31,10 +31,10 @@ class Echo:
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, float]] = []
 
-    async def score(self, family: Family, version: str, rows: list[list[Any]], deadline: float) -> Scores:
+    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
         """See `Forward`."""
-        self.calls.append((version, len(rows), deadline))
-        if version == "unknown":
+        self.calls.append((ask.version, len(rows), deadline))
+        if ask.version == "unknown":
             raise UnknownVersion("no such version")
         answers: list[Answer | None] = [
             None if values[2] == 13 else IrisAnswer(output=str(values[2]), probabilities={"a": 1.0}) for values in rows
@@ -45,7 +45,7 @@ class Echo:
 async def predict(value: Any, wish: Wish = Wish(), echo: Echo | None = None) -> Any:
     """Ask, and read the answer."""
     predicting = Predicting(FAMILY, echo or Echo(), Metrics(), max_rows=10_000)
-    return json.loads(await predicting.predict(json.dumps(value).encode(), wish, DEADLINE))
+    return json.loads(await predicting.predict(json.dumps(value).encode(), wish, DEADLINE, Timing()))
 
 
 async def test_mirrors_one_row() -> None:
@@ -85,7 +85,7 @@ async def test_a_missing_champion_is_no_mistake_of_the_callers() -> None:
     """A version that was pinned and is unknown is the caller's mistake; a family without a champion is not."""
 
     class Empty(Echo):
-        async def score(self, family: Family, version: str, rows: list[list[Any]], deadline: float) -> Scores:
+        async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
             raise UnknownVersion("no such version")
 
     with pytest.raises(UnknownVersion):
@@ -176,9 +176,9 @@ async def test_a_loosely_typed_field_cannot_let_nan_out() -> None:
         output: Any
 
     class Nan(Echo):
-        async def score(self, family: Family, version: str, rows: list[list[Any]], deadline: float) -> Scores:
+        async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
             return Scores("log_reg_1", [Loose(output={"x": float("nan")})])
 
     predicting = Predicting(replace(FAMILY, answer=Loose), Nan(), Metrics(), max_rows=1)
     with pytest.raises(UpstreamInvalid, match="not finite"):
-        await predicting.predict(json.dumps(row(1)).encode(), Wish(), time.monotonic())
+        await predicting.predict(json.dumps(row(1)).encode(), Wish(), time.monotonic(), Timing())

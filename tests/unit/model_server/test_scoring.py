@@ -56,7 +56,7 @@ class Versions:
 
 def block(*rows: Any, version: str = "champion", family: str = "coin", budget_ms: float | None = None) -> Block:
     """A block of rows."""
-    return Block(family=family, version=version, rows=list(rows), budget_ms=budget_ms)
+    return Block(family=family, version=version, rows=list(rows), wanted=["share"], budget_ms=budget_ms)
 
 
 def labels(result: Scored | Refused) -> list[Any]:

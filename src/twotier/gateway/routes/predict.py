@@ -14,6 +14,7 @@ from starlette.responses import Response
 from twotier.errors import InputRefused, InputTooLarge, UnknownFamily, UnknownVersion
 from twotier.families import Families
 from twotier.family import Family
+from twotier.gateway.forwarding import Timing
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import clean
 from twotier.gateway.predicting import Predicting, Wish
@@ -41,7 +42,7 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
         wanted = _flags(request, flags)
         wish = Wish(version, wanted, "partial" in wanted)
         body = await _body(request, settings.max_body_bytes)
-        return Response(await predicting.predict(body, wish, deadline), 200, _NO_STORE, "application/json")
+        return Response(await predicting.predict(body, wish, deadline, Timing()), 200, _NO_STORE, "application/json")
 
     description = _description(routes, family, settings)
     parameters = description.pop("parameters")

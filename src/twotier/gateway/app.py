@@ -13,6 +13,8 @@ from twotier.errors import ConfigurationError, TwotierError
 from twotier.families import Families
 from twotier.gateway.answers import answer_error, answer_http_exception
 from twotier.gateway.catalogue import Catalogue
+from twotier.gateway.dispatching import Dispatching
+from twotier.gateway.lanes import Sizes
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.openapi import Described, Routes
 from twotier.gateway.predicting import Predicting
@@ -41,6 +43,8 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     lifecycle = Lifecycle()
     upstream = upstream or Upstream(settings, measured)
     catalogue = Catalogue(upstream, measured, settings.poll_seconds)
+    sizes = Sizes(settings.calls_per_lane, settings.rows_per_call, settings.queued_rows)
+    dispatching = Dispatching(upstream, sizes, lambda: len(upstream.servers), measured)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -61,7 +65,7 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     app.add_middleware(Telemetry, metrics=measured, lifecycle=lifecycle, access_log=settings.access_log)
     routes = Routes(app)
     for family in families.values():
-        predict.add(routes, family, Predicting(family, upstream, measured, settings.max_rows), settings)
+        predict.add(routes, family, Predicting(family, dispatching, measured, settings.max_rows), settings)
     home.add(routes)
     models.add(routes, families, catalogue, settings.budget_ms / 1000)
     health.add(routes, catalogue, list(families), lifecycle)

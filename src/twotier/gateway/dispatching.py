@@ -44,7 +44,12 @@ class Dispatching:
         busy = self._busy(ask)
         loop = asyncio.get_running_loop()
         settled: asyncio.Future[None] = loop.create_future()
-        call = self._admit(busy, rows, deadline, lambda _call: settled.cancelled() or settled.set_result(None))
+
+        def settle(_call: Call) -> None:
+            if not settled.cancelled():
+                settled.set_result(None)
+
+        call = self._admit(busy, rows, deadline, settle)
         timer = loop.call_later(deadline - call.admitted, busy.lane.expire, call)
         if not busy.pumping:
             # Whoever else is read in this turn of the event loop comes along.

@@ -48,7 +48,7 @@ class Metrics:
         )
         self._dispatched = Counter(
             "twotier_gateway_dispatched",
-            "Calls by why they were sent when they were: a slot was free or freed, full, halved to find a bad row.",
+            "Calls by why they were sent then: a slot was free, or freed; the call was full, or halved to find a bad row.",
             ("reason",),
             registry=self._registry,
         )
@@ -57,7 +57,10 @@ class Metrics:
         )
         self.rows_queued = Gauge("twotier_gateway_rows_queued", "Rows that wait to be sent.", registry=self._registry)
         self._shed = Counter(
-            "twotier_gateway_rows_shed", "Rows not answered: overloaded, expired or left (the caller did).", ("reason",), registry=self._registry
+            "twotier_gateway_rows_shed",
+            "Rows that were not sent: overloaded, expired or left (their caller did).",
+            ("reason",),
+            registry=self._registry,
         )
         self.retries = Counter("twotier_gateway_upstream_retries", "Calls that were sent once more.", registry=self._registry)
         self.server_up = Gauge(

@@ -15,6 +15,7 @@ from twotier.families import discover
 from twotier.gateway.app import create_app
 from twotier.gateway.readiness import Lifecycle
 from twotier.gateway.settings import GatewaySettings
+from twotier.gateway.shedding import shedding
 from twotier.logs import configure_logs
 from twotier.settings import SharedSettings
 
@@ -61,7 +62,7 @@ def main() -> int:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=shedding(settings.max_requests, app.state.metrics.observe_refused),
         ws="none",
         lifespan="on",
         timeout_keep_alive=settings.keep_alive_seconds,

@@ -33,7 +33,7 @@ _DESCRIPTION = "Predictions by scikit-learn models. Every error is a problem (RF
 
 
 def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstream | None = None) -> FastAPI:
-    """Put the gateway together. `app.state.lifecycle` says whether it is being stopped.
+    """Put the gateway together. `app.state` has the `lifecycle`, which says whether it is being stopped, and the `metrics`.
 
     Raises ConfigurationError if a family cannot be served under its name.
     """
@@ -61,7 +61,7 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
         redirect_slashes=False,
         exception_handlers={TwotierError: answer_error, HTTPException: answer_http_exception},
     )
-    app.state.lifecycle = lifecycle
+    app.state.lifecycle, app.state.metrics = lifecycle, measured
     app.add_middleware(Telemetry, metrics=measured, lifecycle=lifecycle, access_log=settings.access_log)
     routes = Routes(app)
     for family in families.values():

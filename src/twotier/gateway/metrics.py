@@ -72,6 +72,10 @@ class Metrics:
         self._requests.labels(route, method, status).inc()
         self._seconds.labels(route, method).observe(seconds)
 
+    def observe_refused(self) -> None:
+        """Count a call that was refused unread."""
+        self._requests.labels("refused unread", "POST", 503).inc()
+
     def observe_rows(self, family: str, version: str, rows: int) -> None:
         """Count rows that a version answered; the model server, not the caller, names the version."""
         self._rows.labels(family, version).inc(rows)

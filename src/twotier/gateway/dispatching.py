@@ -63,8 +63,9 @@ class Dispatching:
         finally:
             timer.cancel()
             busy.lane.leave(call)
+            before = timing.queue
             call.tell(timing)
-            self._metrics.queue_seconds.observe(timing.queue)
+            self._metrics.queue_seconds.observe(timing.queue - before)
         if call.sent is None:
             self._metrics.observe_shed("expired", len(rows))
         return call.scores()

@@ -51,7 +51,9 @@ class _Block:
     ask: Ask
     rows: list[list[Any]]
     answers: list[Answer | None]
-    pair: Pair
+    tally: Tally
+    """Where they count."""
+
     seconds: Seconds | None
     """What the champion took; None if it was asked for more rows than these."""
 
@@ -124,14 +126,14 @@ class Shadow:
         # Just after a promotion, what answered may already be the challenger of before.
         if serving is None or serving.challenger == scores.version:
             return
-        pair = Pair(scores.version, serving.challenger)
+        tally = self._tally(family, Pair(scores.version, serving.challenger))
         waiting = self._waiting[family]
         taken = 0 if self._callers > _MAX_CALLERS else min(len(rows), _MAX_BLOCK, _MAX_WAITING - waiting.rows)
         if taken:
             seconds = Seconds(scores.model_seconds, upstream) if taken == len(rows) else None
-            waiting.blocks.put_nowait(_Block(ask, rows[:taken], scores.answers[:taken], pair, seconds))
+            waiting.blocks.put_nowait(_Block(ask, rows[:taken], scores.answers[:taken], tally, seconds))
             waiting.rows += taken
-        self._tally(family, pair).dropped += len(rows) - taken
+        tally.dropped += len(rows) - taken
         self._metrics.shadow.labels(family, "dropped").inc(len(rows) - taken)
 
     def _tally(self, family: str, pair: Pair) -> Tally:
@@ -151,17 +153,15 @@ class Shadow:
 
     async def _compare(self, block: _Block) -> bool:
         """Ask the challenger, and count. Whether it went well: an error ends here, or nothing would be compared after it."""
-        family = block.ask.family
-        tally = self._tally(family.name, block.pair)
-        timing = Timing()
+        family, tally, timing = block.ask.family, block.tally, Timing()
         outcomes: Mapping[str, int]
         try:
-            ask = Ask(family, block.pair.challenger, block.ask.wanted)
+            ask = Ask(family, tally.pair.challenger, block.ask.wanted)
             scores = await self._forward.score(ask, block.rows, time.monotonic() + self._budget, timing)
             outcomes = tally.compare(family, block.answers, scores.answers)
         except Exception as error:
             if not isinstance(error, TwotierError):
-                _log.exception("comparison failed", family=family.name, version=block.pair.challenger)
+                _log.exception("comparison failed", family=family.name, version=tally.pair.challenger)
             outcomes = {"failed": len(block.rows)}
             tally.failed[type(error).__name__] += len(block.rows)
         else:

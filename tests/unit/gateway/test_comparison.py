@@ -15,7 +15,7 @@ PAIR = Pair("log_reg_1", "log_reg_2")
 
 def irises(*species: str | None) -> list[Answer | None]:
     """Answers without their probabilities; None was not scored."""
-    return [one and IrisAnswer(output=one) for one in species]
+    return [None if one is None else IrisAnswer(output=one) for one in species]
 
 
 def compared(champion: list[Answer | None], challenger: list[Answer | None]) -> Comparison:

@@ -185,6 +185,21 @@ async def test_begins_anew_with_other_versions(scene: Scene) -> None:
         assert (*serving, 1, 1) == (told.champion, told.challenger, told.rows, told.agreed)
 
 
+async def test_what_waited_counts_for_its_own_versions(scene: Scene) -> None:
+    """Rows that were answered before a promotion are compared after it, and do not count for the versions that serve then."""
+    scene.versions.challenger_may.clear()
+    await scene.ask(SMALL)
+    await asyncio.sleep(0)
+    await scene.ask(SMALL)
+    scene.pair = scene.versions.serving = Pair("log_reg_1", "log_reg_3")
+    await scene.ask(LARGE)
+    scene.versions.challenger_may.set()
+    told = await scene.until(1)
+
+    assert ("log_reg_3", 1, 1) == (told.challenger, told.rows, told.agreed)
+    assert {"differ": 2, "agree": 1} == scene.counts()
+
+
 async def test_ends_at_once_whatever_the_challenger_does() -> None:
     """A call that hangs is cancelled, and what waits is forgotten."""
     scene = Scene()

@@ -15,6 +15,8 @@ from twotier.families import Families
 from twotier.gateway.answers import answer_error, answer_http_exception
 from twotier.gateway.canary import Canary
 from twotier.gateway.catalogue import Catalogue
+from twotier.gateway.dispatching import Dispatching
+from twotier.gateway.lanes import Sizes
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.openapi import Described, Routes
 from twotier.gateway.predicting import Predicting
@@ -48,7 +50,9 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     lifecycle = Lifecycle()
     upstream = upstream or Upstream(settings, measured)
     catalogue = Catalogue(upstream, measured, settings.poll_seconds)
-    shadow = Shadow(upstream, settings.shadow, catalogue.pair, measured, settings.budget_ms / 1000)
+    sizes = Sizes(settings.calls_per_lane, settings.rows_per_call, settings.queued_rows)
+    dispatching = Dispatching(upstream, sizes, lambda: len(upstream.servers), measured)
+    shadow = Shadow(dispatching, settings.shadow, catalogue.pair, measured, settings.budget_ms / 1000)
     patience = min(settings.canary_patience_ms, settings.budget_ms / 4) / 1000
     canary = Canary(shadow, settings.canary, catalogue.pair, measured, patience)
 

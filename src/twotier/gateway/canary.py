@@ -14,7 +14,7 @@ from typing import Any
 
 from structlog import get_logger
 
-from twotier.errors import TwotierError, UpstreamTimeout
+from twotier.errors import Overloaded, TwotierError, UpstreamTimeout
 from twotier.gateway.catalogue import Pair
 from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
 from twotier.gateway.metrics import Metrics
@@ -86,7 +86,7 @@ class Canary:
             scores = await self._forward.score(replace(ask, version=pair.challenger), rows, until, timing)
         except TwotierError as error:
             # That it is not fast enough for a caller in a hurry says nothing against it.
-            if not (hurried and isinstance(error, UpstreamTimeout)):
+            if not (hurried and isinstance(error, (UpstreamTimeout, Overloaded))):
                 self._rests_until[family] = self._clock() + _REST_SECONDS
                 _log.warning("the challenger failed", family=family, version=pair.challenger, why=str(error))
             return "failed", None

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 __all__ = ["Metrics", "UpstreamCall"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass
@@ -42,6 +43,25 @@ class Metrics:
             "twotier_gateway_upstream_call_seconds", "Time of a call.", ("path",), buckets=_SECONDS, registry=self._registry
         )
         self.calls_in_flight = Gauge("twotier_gateway_upstream_calls_in_flight", "Calls under way.", registry=self._registry)
+        self._parcel_rows = Histogram(
+            "twotier_gateway_rows_per_call", "Rows merged into one call.", ("family",), buckets=_ROWS, registry=self._registry
+        )
+        self._dispatched = Counter(
+            "twotier_gateway_dispatched",
+            "Calls by why they were sent then: a slot was free, or freed; the call was full, or halved to find a bad row.",
+            ("reason",),
+            registry=self._registry,
+        )
+        self.queue_seconds = Histogram(
+            "twotier_gateway_queue_seconds", "Time that rows waited to be sent.", buckets=_SECONDS, registry=self._registry
+        )
+        self.rows_queued = Gauge("twotier_gateway_rows_queued", "Rows that wait to be sent.", registry=self._registry)
+        self._shed = Counter(
+            "twotier_gateway_rows_shed",
+            "Rows that were not sent: overloaded, expired or left (their caller did).",
+            ("reason",),
+            registry=self._registry,
+        )
         self.retries = Counter("twotier_gateway_upstream_retries", "Calls that were sent once more.", registry=self._registry)
         self.server_up = Gauge(
             "twotier_gateway_model_server_up", "Whether the last poll of a model server succeeded.", ("server",), registry=self._registry
@@ -67,6 +87,15 @@ class Metrics:
     def observe_rows(self, family: str, version: str, rows: int) -> None:
         """Count rows that a version answered; the model server, not the caller, names the version."""
         self._rows.labels(family, version).inc(rows)
+
+    def observe_dispatch(self, family: str, rows: int, reason: str) -> None:
+        """Count a call that a lane sends."""
+        self._parcel_rows.labels(family).observe(rows)
+        self._dispatched.labels(reason).inc()
+
+    def observe_shed(self, reason: str, rows: int) -> None:
+        """Count rows that will not be answered."""
+        self._shed.labels(reason).inc(rows)
 
     @contextmanager
     def upstream_call(self, path: str) -> Iterator[UpstreamCall]:

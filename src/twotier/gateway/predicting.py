@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -97,9 +98,14 @@ class Predicting:
             if wish.version is not None:
                 raise
             raise UpstreamUnavailable(f"no version of {self._family.name} serves yet") from None
-        self._metrics.observe_rows(self._family.name, scores.version, len(good))
+        others = Counter(scores.others.values())
+        for version, rows in [(scores.version, len(good) - others.total()), *others.items()]:
+            self._metrics.observe_rows(self._family.name, version, rows)
         hidden = set(self._family.on_request) - wanted
-        return [None if answer is None else self._dumped(answer, hidden, scores.version) for answer in scores.answers]
+        return [
+            None if answer is None else self._dumped(answer, hidden, scores.others.get(at, scores.version))
+            for at, answer in enumerate(scores.answers)
+        ]
 
     def _dumped(self, answer: Answer, hidden: set[str], version: str) -> dict[str, Any]:
         dumped: dict[str, Any] = self._dump(answer, mode="json", exclude=hidden)

@@ -79,6 +79,12 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "The model server is not available",
         "It could not be reached, or it said that it cannot serve now. The call may be sent again after `Retry-After` seconds.",
     ),
+    errors.Overloaded: Kind(
+        "overloaded",
+        503,
+        "Too many rows wait",
+        "More rows wait than can be answered in time, so these were not queued. Send the call again after `Retry-After` seconds.",
+    ),
     errors.UpstreamTimeout: Kind(
         "deadline-exceeded",
         504,

@@ -50,6 +50,15 @@ class GatewaySettings(Settings):
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
     """Most bytes in the body of one call."""
 
+    calls_per_lane: int = Field(default=2, ge=1)
+    """Calls under way at once to each model server, for each version that is asked for. What waits meanwhile is merged into the next."""
+
+    rows_per_call: int = Field(default=256, ge=1)
+    """Most rows in one call to a model server. Longer calls of clients are cut, so that single rows find a place between the pieces."""
+
+    queued_rows: int = Field(default=50_000, ge=1)
+    """Most rows that wait for one version. Beyond that, and when rows could not be answered in their time, the answer is 503 at once."""
+
     poll_seconds: float = Field(default=0.5, gt=0)
     """How often each model server is asked what it serves, in seconds."""
 

@@ -123,8 +123,8 @@ class Shadow:
         """Let rows wait to be compared, as far as there is room."""
         family = ask.family.name
         serving = self._pair(family)
-        # Just after a promotion, what answered may already be the challenger of before.
-        if serving is None or serving.challenger == scores.version:
+        # Just after a promotion, what answered may already be the challenger of before, or two versions may have answered.
+        if serving is None or serving.challenger == scores.version or scores.others:
             return
         tally = self._tally(family, Pair(scores.version, serving.challenger))
         waiting = self._waiting[family]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twotier.errors import NotServable, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.errors import NotServable, Overloaded, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY, IrisAnswer
 from twotier.gateway.canary import Canary, place
 from twotier.gateway.catalogue import Catalogue, Pair, Sighting
@@ -131,7 +131,7 @@ async def test_no_challenger_no_canary() -> None:
     assert [(ASK, 5.0)] == flock.versions.asked
 
 
-@pytest.mark.parametrize("error", [UnknownVersion, NotServable, UpstreamUnavailable, UpstreamTimeout, UpstreamInvalid])
+@pytest.mark.parametrize("error", [UnknownVersion, NotServable, UpstreamUnavailable, Overloaded, UpstreamTimeout, UpstreamInvalid])
 async def test_a_challenger_that_fails_is_left_alone_for_a_while(error: type[TwotierError]) -> None:
     """The champion answers that caller and those after it; then one caller tries, and the others follow when that went well."""
     flock = Flock()
@@ -149,10 +149,11 @@ async def test_a_challenger_that_fails_is_left_alone_for_a_while(error: type[Two
     assert {"failed": 2, "resting": 3, "answered": 2} == flock.counts()
 
 
-async def test_a_caller_in_a_hurry_says_nothing_of_the_challenger() -> None:
+@pytest.mark.parametrize("error", [UpstreamTimeout, Overloaded])
+async def test_a_caller_in_a_hurry_says_nothing_of_the_challenger(error: type[TwotierError]) -> None:
     """That it is late for a short deadline lays it to rest for nobody; nor does such a caller try one that rests."""
     flock = Flock()
-    flock.versions.fault = UpstreamTimeout("late")
+    flock.versions.fault = error("late")
     assert "log_reg_1" == await flock.answered(seconds=0.1)
     flock.versions.fault = None
     assert "log_reg_2" == await flock.answered()

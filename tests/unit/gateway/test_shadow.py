@@ -27,6 +27,7 @@ class Versions:
     def __init__(self) -> None:
         self.serving = Pair("log_reg_1", "log_reg_2")
         self.fault: Exception | None = None
+        self.others: dict[int, str] = {}
         self.asked: list[tuple[Ask, int]] = []
         self.champion_may = asyncio.Event()
         self.challenger_may = asyncio.Event()
@@ -39,7 +40,8 @@ class Versions:
         if ask.version in (DEFAULT_ALIAS, self.serving.champion):
             await self.champion_may.wait()
             timing.upstream += 0.002
-            return Scores(self.serving.champion, [IrisAnswer(output="small" if row[2] < 2 else "large") for row in rows], 0.001)
+            answers = [IrisAnswer(output="small" if row[2] < 2 else "large") for row in rows]
+            return Scores(self.serving.champion, list(answers), 0.001, self.others)
         await self.challenger_may.wait()
         if self.fault:
             raise self.fault
@@ -113,11 +115,14 @@ async def test_only_the_share_is_compared(scene: Scene) -> None:
 
 
 async def test_nothing_is_compared_without_a_challenger(scene: Scene) -> None:
-    """There may be none, or, just after a promotion, it may be who answered."""
+    """There may be none, or, just after a promotion, it may be who answered, or be one of two."""
     scene.pair = None
     await scene.ask(LARGE)
     scene.pair = Pair("log_reg_0", "log_reg_1")
     await scene.ask(LARGE)
+    scene.pair = scene.versions.serving
+    scene.versions.others = {1: "log_reg_0"}
+    await scene.ask(LARGE, LARGE)
 
     assert (None, {}) == (scene.shadow.comparison("iris"), scene.counts())
     assert [] == scene.versions.blocks()

@@ -15,6 +15,7 @@ from twotier.errors import InputRefused, InputTooLarge, UnknownFamily, UnknownVe
 from twotier.families import Families
 from twotier.family import Family
 from twotier.gateway.forwarding import Timing
+from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import clean
 from twotier.gateway.predicting import Predicting, Wish
@@ -43,7 +44,10 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
         wanted = _flags(request, flags)
         wish = Wish(version, wanted, "partial" in wanted, sticky_key(request) if family.name in settings.canary else None)
         body = await _body(request, settings.max_body_bytes)
-        return Response(await predicting.predict(body, wish, deadline, Timing()), 200, _NO_STORE, "application/json")
+        timing = request.state.timing = Timing()
+        with CallerWaits(request):
+            answer = await predicting.predict(body, wish, deadline, timing)
+        return Response(answer, 200, _NO_STORE, "application/json")
 
     description = _description(routes, family, settings)
     parameters = description.pop("parameters")

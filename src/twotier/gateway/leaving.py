@@ -1,0 +1,48 @@
+"""Callers who leave before they are answered: what they asked for is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from starlette.requests import ClientDisconnect, Request
+
+__all__ = ["CallerWaits"]
+
+_PATIENCE = 0.02
+"""Seconds before anybody looks whether the caller is still there. Most are answered by then, and looking costs as much as a small row."""
+
+
+class CallerWaits:
+    """A block that is cancelled when the caller leaves, and then raises ClientDisconnect. The body must have been read before."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._left = False
+        self._watching: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._look, task)
+        self._task = task
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._left:
+            # It may have come too late to stop anything: the caller has left all the same.
+            self._task.uncancel()
+            raise ClientDisconnect
+
+    def _look(self, task: asyncio.Task[object]) -> None:
+        self._watching = asyncio.create_task(self._watch(task))
+
+    async def _watch(self, task: asyncio.Task[object]) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self._left = True
+        task.cancel()

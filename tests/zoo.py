@@ -53,6 +53,7 @@ class Keeper:
         self.connections = 0
         self.open: set[asyncio.StreamWriter] = set()
         self.champion = AliasInfo(version="log_reg_1", serving="log_reg_1")
+        self.challenger: AliasInfo | None = None
         self.families = ["iris"]
         self.elsewhere = "http://127.0.0.1:9/"
         self.delay = 0.0
@@ -185,7 +186,8 @@ async def well(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter) -> No
             VersionInfo(version=name, estimator="log_reg", created_at=card(name).created_at, metrics={}, gate_passed=True, loaded=True)
             for name in VERSIONS
         ]
-        family = FamilyInfo(aliases={"champion": keeper.champion}, versions=versions)
+        challenger = {"challenger": keeper.challenger} if keeper.challenger else {}
+        family = FamilyInfo(aliases={"champion": keeper.champion, **challenger}, versions=versions)
         answer: Any = Info(server={"twotier": "0"}, families={name: family for name in keeper.families}).model_dump(mode="json")
     elif asked.path == "/card":
         refused = refusal(message["version"])
@@ -288,6 +290,15 @@ async def close_used(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter)
     else:
         setattr(writer, "carried", True)
         await well(keeper, asked, writer)
+
+
+def only(version: str, habit: Habit) -> Habit:
+    """That habit when rows are for that version, and else good behaviour."""
+
+    async def choosing(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await (habit if asked.message["blocks"][0]["version"] == version else well)(keeper, asked, writer)
+
+    return choosing
 
 
 INVALID: dict[str, Habit] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from twotier import __version__
 from twotier.errors import ConfigurationError, TwotierError
 from twotier.families import Families
 from twotier.gateway.answers import answer_error, answer_http_exception
+from twotier.gateway.canary import Canary
 from twotier.gateway.catalogue import Catalogue
 from twotier.gateway.dispatching import Dispatching
 from twotier.gateway.lanes import Sizes
@@ -21,6 +23,7 @@ from twotier.gateway.predicting import Predicting
 from twotier.gateway.readiness import Lifecycle
 from twotier.gateway.routes import health, home, metrics, models, predict
 from twotier.gateway.settings import GatewaySettings
+from twotier.gateway.shadow import Shadow
 from twotier.gateway.telemetry import Telemetry
 from twotier.gateway.upstream import Upstream
 
@@ -39,16 +42,23 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     """
     if taken := sorted(RESERVED.intersection(families)):
         raise ConfigurationError(f"a family may not be called {', '.join(taken)}: the gateway has a route there; rename it")
+    for setting, shares in (("CANARY", settings.canary), ("SHADOW", settings.shadow)):
+        if unknown := sorted(shares.keys() - families.keys()):
+            near = ", ".join(difflib.get_close_matches(unknown[0], families, 1) or families)
+            raise ConfigurationError(f"GATEWAY_{setting} names {unknown[0]!r}, which is no family; there is: {near}")
     measured = Metrics()
     lifecycle = Lifecycle()
     upstream = upstream or Upstream(settings, measured)
     catalogue = Catalogue(upstream, measured, settings.poll_seconds)
     sizes = Sizes(settings.calls_per_lane, settings.rows_per_call, settings.queued_rows)
     dispatching = Dispatching(upstream, sizes, lambda: len(upstream.servers), measured)
+    shadow = Shadow(dispatching, settings.shadow, catalogue.pair, measured, settings.budget_ms / 1000)
+    patience = min(settings.canary_patience_ms, settings.budget_ms / 4) / 1000
+    canary = Canary(shadow, settings.canary, catalogue.pair, measured, patience)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with upstream, catalogue:
+        async with upstream, catalogue, shadow:
             yield
 
     app = Described(
@@ -65,9 +75,9 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     app.add_middleware(Telemetry, metrics=measured, lifecycle=lifecycle, access_log=settings.access_log)
     routes = Routes(app)
     for family in families.values():
-        predict.add(routes, family, Predicting(family, dispatching, measured, settings.max_rows), settings)
+        predict.add(routes, family, Predicting(family, shadow, measured, settings.max_rows, canary.steer), settings)
     home.add(routes)
-    models.add(routes, families, catalogue, settings.budget_ms / 1000)
+    models.add(routes, families, catalogue, settings.budget_ms / 1000, shadow.comparison)
     health.add(routes, catalogue, list(families), lifecycle)
     metrics.add(routes, measured)
     predict.add_unknown(routes, families)

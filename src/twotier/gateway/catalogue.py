@@ -8,16 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from structlog import get_logger
 
 from twotier.errors import TwotierError, UpstreamUnavailable
+from twotier.gateway.forwarding import CHALLENGER_ALIAS, DEFAULT_ALIAS
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.upstream import Upstream
 from twotier.wire import Card, Info
 
-__all__ = ["Catalogue", "Sighting"]
+__all__ = ["Catalogue", "Pair", "Sighting"]
 
 _POLL_BUDGET = 1.0
 """Seconds that a model server has to say what it serves. With the pause between polls, a hanging one is noticed within two seconds."""
@@ -39,6 +40,13 @@ class Sighting:
 
     problem: str | None = "it has not been asked yet"
     """Why the last poll failed, if it did."""
+
+
+class Pair(NamedTuple):
+    """The two versions that serve as champion and challenger of a family."""
+
+    champion: str
+    challenger: str
 
 
 class Catalogue:
@@ -69,6 +77,16 @@ class Catalogue:
             raise UpstreamUnavailable("no model server has said yet what it serves")
         seen_at, info = max(seen, key=itemgetter(0))
         return info, time.monotonic() - seen_at
+
+    def pair(self, family: str) -> Pair | None:
+        """The family's champion and challenger, as last said; None unless both serve and are two different versions."""
+        try:
+            known = self.latest()[0].families.get(family)
+        except UpstreamUnavailable:
+            return None
+        aliases = known.aliases if known else {}
+        champion, challenger = (aliases[name].serving if name in aliases else None for name in (DEFAULT_ALIAS, CHALLENGER_ALIAS))
+        return Pair(champion, challenger) if champion and challenger and champion != challenger else None
 
     async def card(self, family: str, version: str, deadline: float) -> Card:
         """The card of a version or alias; a version's never changes, so it is asked for once.

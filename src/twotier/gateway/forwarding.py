@@ -8,10 +8,13 @@ from typing import Any, Protocol
 
 from twotier.family import Answer, Family
 
-__all__ = ["DEFAULT_ALIAS", "Ask", "Forward", "Scores", "Timing"]
+__all__ = ["CHALLENGER_ALIAS", "DEFAULT_ALIAS", "Ask", "Forward", "Scores", "Timing"]
 
 DEFAULT_ALIAS = "champion"
 """What answers callers who pin no version."""
+
+CHALLENGER_ALIAS = "challenger"
+"""What a canary sends a share of them to, and what the champion is compared with in the background."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,18 @@ class Metrics:
         self.server_up = Gauge(
             "twotier_gateway_model_server_up", "Whether the last poll of a model server succeeded.", ("server",), registry=self._registry
         )
+        self.canary = Counter(
+            "twotier_gateway_canary_calls",
+            "Calls in a canary's share: answered by the challenger, or by the champion since it failed, rests after that, or is absent.",
+            ("family", "outcome"),
+            registry=self._registry,
+        )
+        self.shadow = Counter(
+            "twotier_gateway_shadow_rows",
+            "Rows compared in the background: decided alike or not, failed by the challenger, or dropped before.",
+            ("family", "outcome"),
+            registry=self._registry,
+        )
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""

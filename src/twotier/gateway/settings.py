@@ -18,6 +18,15 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _share(share: float) -> float:
+    if not 0 <= share <= 1:
+        raise ValueError(f"{share} is not a share, which is a number from 0 (nobody) to 1 (everybody)")
+    return share
+
+
+_Shares = dict[str, Annotated[float, AfterValidator(_share)]]
+
+
 class GatewaySettings(Settings):
     """Where the gateway listens, whom it asks, and how much of everything it allows."""
 
@@ -77,3 +86,16 @@ class GatewaySettings(Settings):
 
     access_log: bool = True
     """Whether each request is logged in one line."""
+
+    canary: _Shares = {}
+    """Share of the callers who pin no version that is answered by the alias `challenger`, by family: `{"iris": 0.1}`. Callers with the same
+    X-Sticky-Key are answered by the same version. Without that header it goes by address, and behind a proxy all have the proxy's: let
+    callers send the header there, or let the proxy set it."""
+
+    canary_patience_ms: int = Field(default=500, ge=1)
+    """How long the challenger may take before the champion is asked in its place, in milliseconds; never more than a quarter of the
+    budget."""
+
+    shadow: _Shares = {}
+    """Share of the champion's answers that are compared with the challenger's in the background, by family: `{"iris": 1.0}`. What came of
+    it is told by GET /models/{family}."""

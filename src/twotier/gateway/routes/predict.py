@@ -23,9 +23,10 @@ from twotier.gateway.problems import Problem
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.versions import is_name
 
-__all__ = ["DEADLINE_HEADER", "add", "add_unknown"]
+__all__ = ["DEADLINE_HEADER", "STICKY_HEADER", "add", "add_unknown", "sticky_key"]
 
 DEADLINE_HEADER = "X-Request-Deadline-Ms"
+STICKY_HEADER = "X-Sticky-Key"
 
 _PROBLEMS = (400, 413, 415, 422, 502, 503, 504)
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -41,7 +42,7 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
         if version is not None and not is_name(version):
             raise UnknownVersion(f"{family.name} has no version or alias of that name: GET /models/{family.name} lists them")
         wanted = _flags(request, flags)
-        wish = Wish(version, wanted, "partial" in wanted)
+        wish = Wish(version, wanted, "partial" in wanted, sticky_key(request) if family.name in settings.canary else None)
         body = await _body(request, settings.max_body_bytes)
         timing = request.state.timing = Timing()
         with CallerWaits(request):
@@ -51,7 +52,15 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
     description = _description(routes, family, settings)
     parameters = description.pop("parameters")
     common: dict[str, Any] = {"tag": family.name, **description}
-    routes.post(f"/{family.name}/predict", predict, summary=family.summary, parameters=parameters, problems=_PROBLEMS, **common)
+    sticky = parameter(
+        STICKY_HEADER,
+        "header",
+        {"type": "string"},
+        "Callers with the same key are answered by the same version while a share of them goes to the challenger. By default, the address.",
+    )
+    routes.post(
+        f"/{family.name}/predict", predict, summary=family.summary, parameters=[*parameters, sticky], problems=_PROBLEMS, **common
+    )
     routes.post(
         f"/{family.name}/versions/{{version}}/predict",
         predict,
@@ -70,6 +79,12 @@ def add_unknown(routes: Routes, families: Families) -> None:
 
     routes.hidden("/{family}/predict", predict_unknown)
     routes.hidden("/{family}/versions/{version}/predict", predict_unknown)
+
+
+def sticky_key(request: Request) -> str:
+    """What keeps the caller on one side of a canary: the key it sends, else its address, else nothing that stays."""
+    given = request.headers.get(STICKY_HEADER)
+    return given or (request.client.host if request.client else request.state.request_id)
 
 
 def _budget_ms(request: Request, most: int) -> int:

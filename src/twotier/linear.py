@@ -9,15 +9,15 @@ few microseconds and, where a feature's mean is large beside its spread, cost di
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+if TYPE_CHECKING:
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 __all__ = ["TOLERANCE", "Matrix", "Predict", "fast"]
 
@@ -49,12 +49,14 @@ def fast(model: Any, probe: Matrix) -> Predict | None:
 
 
 def _take_apart(model: Any) -> Predict | None:
-    *transformers, last = [step for _, step in model.steps] if type(model) is Pipeline else [model]
+    from sklearn.linear_model import LogisticRegression
+
+    *transformers, last = [step for _, step in model.steps] if _own_name(model) == "Pipeline" else [model]
     # A subclass may do anything, unless it is a classifier that predicts by what it inherited.
     inherited = all(getattr(type(last), name, None) is getattr(LogisticRegression, name) for name in ("predict_proba", "decision_function"))
-    if not inherited or not all(type(each) in _OPERATIONS for each in transformers):
+    if not inherited or not all(_own_name(each) in _OPERATIONS for each in transformers):
         return None
-    operations = [operation for each in transformers for operation in _OPERATIONS[type(each)](each)]
+    operations = [operation for each in transformers for operation in _OPERATIONS[_own_name(each)](each)]
     weights, intercept = last.coef_.T, last.intercept_
     finish = _two_classes if len(last.classes_) == 2 else _softmax
 
@@ -64,6 +66,13 @@ def _take_apart(model: Any) -> Predict | None:
         return finish(X @ weights + intercept)
 
     return predict
+
+
+def _own_name(model: Any) -> str:
+    """What scikit-learn calls it; nothing for a class that is not scikit-learn's own."""
+    # By name, since importing them all costs a quarter of a second and memory for what no model here may use.
+    kind = type(model)
+    return kind.__name__ if kind.__module__.startswith("sklearn.") else ""
 
 
 def _two_classes(decisions: Matrix) -> Matrix:
@@ -116,11 +125,11 @@ def _impute(imputer: SimpleImputer) -> Iterator[Operation]:
     yield lambda X, statistics: np.where(np.isnan(X), statistics, X), fill
 
 
-_OPERATIONS: Mapping[type, Callable[[Any], Iterator[Operation]]] = {
-    StandardScaler: _standard,
-    MinMaxScaler: _min_max,
-    MaxAbsScaler: _max_abs,
-    RobustScaler: _robust,
-    SimpleImputer: _impute,
+_OPERATIONS: Mapping[str, Callable[[Any], Iterator[Operation]]] = {
+    "StandardScaler": _standard,
+    "MinMaxScaler": _min_max,
+    "MaxAbsScaler": _max_abs,
+    "RobustScaler": _robust,
+    "SimpleImputer": _impute,
 }
 """What each kind of transformer does to a matrix."""

@@ -65,6 +65,6 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     home.add(routes)
     models.add(routes, families, catalogue, settings.budget_ms / 1000)
     health.add(routes, catalogue, list(families), lifecycle)
-    metrics.add(routes, measured)
+    metrics.add(routes, measured, settings.own_port)
     predict.add_unknown(routes, families)
     return app

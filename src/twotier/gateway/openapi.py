@@ -25,6 +25,7 @@ _PROBLEMS: Mapping[int, str] = {
     404: "There is nothing of that name.",
     413: "The body has too many bytes.",
     415: "The media type is not application/json in UTF-8.",
+    421: "Several gateways share this port, and each has metrics of its own.",
     422: "The input breaks its schema; `errors` points at the cells.",
     502: "The model server's answer is not valid.",
     503: "The model server is not available.",

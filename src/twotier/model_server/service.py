@@ -111,7 +111,7 @@ class ModelServer:
     def __init__(self) -> None:
         if not structlog.is_configured():
             configure_logs("model_server")
-        threadpool_limits(allowed_cpus())
+        threadpool_limits(settings.threads or allowed_cpus())
         self._registry = open_registry()
         self._shelf = Shelf(self._registry, max_loaded=settings.max_loaded, retry_seconds=settings.retry_seconds)
         self._watcher = Watcher(self._shelf, settings.poll_seconds)

@@ -47,8 +47,8 @@ def _free_ports(count: int) -> list[int]:
             return ports
 
 
-def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes], seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while text not in log.read_text():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
@@ -102,7 +102,7 @@ def test_from_raw_data_to_an_orderly_end(environment: dict[str, str], tmp_path: 
     assert ['"gateway"' in line for line in order] == [True, False]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(5 * START_SECONDS)
 def test_several_of_each(environment: dict[str, str], trained_data: Path, tmp_path: Path) -> None:
     """Two gateways on one port and two model servers share the calls; one that is killed comes back while the others answer."""
     public, *own = _free_ports(3)
@@ -112,7 +112,7 @@ def test_several_of_each(environment: dict[str, str], trained_data: Path, tmp_pa
     log = tmp_path / "log"
     process = _up(environment, log, "--gateways", "2", "--model-servers", "2")
     try:
-        _wait_for("Ctrl-C stops it", log, process)
+        _wait_for("Ctrl-C stops it", log, process, 2 * START_SECONDS)
         assert f"Each gateway has metrics of its own: {owned[0]}/metrics {owned[1]}/metrics" in log.read_text()
         for _ in range(40):
             assert 200 == post(f"{shared}/iris/predict", FAMILY.examples[0].row).status

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 
-from twotier.card import Card
+from twotier.card import Card, Spread
 from twotier.errors import SchemaMismatch
 from twotier.family import Answer, Family
+from twotier.linear import Matrix, fast
 
 
 class Model(Protocol):
@@ -51,14 +52,11 @@ class Scorer:
             raise SchemaMismatch(f"{family.name} {card.version}: the model's classes are not the card's {card.classes}")
         self.family = family
         self.card = card
-        self._model = model
+        self._predict = (fast(model, _probe(card)) if family.numeric else None) or _unchecked(model)
 
     def probabilities(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
         """Class probabilities of each row, in the order of `card.classes`. Raises whatever the model raises."""
-        # Rows were checked on their way in, and a non-finite result is caught on its way out: a second check per call would be paid for
-        # by every caller.
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            scores = self._model.predict_proba(matrix(self.family, rows))
+        scores = self._predict(matrix(self.family, rows))
         return scores.tolist()  # type: ignore[no-any-return]
 
     def answers(self, rows: Sequence[Sequence[Any]]) -> list[Answer | Exception]:
@@ -76,9 +74,31 @@ class Scorer:
         return [self._answer(score) for score in scores]
 
     def _answer(self, score: list[float]) -> Answer | Exception:
-        if not all(map(math.isfinite, score)):
+        if not math.isfinite(sum(score)):
             return ValueError("the model gave a probability that is not a finite number")
         try:
             return self.family.decide(score, self.card)
         except Exception as error:
             return error
+
+
+def _unchecked(model: Model) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    """`predict_proba` without scikit-learn's checks.
+
+    Rows were checked on their way in, and a non-finite result is caught on its way out: every caller would pay for a second check.
+    """
+
+    def predict(X: NDArray[Any]) -> NDArray[np.float64]:
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            return model.predict_proba(X)
+
+    return predict
+
+
+def _probe(card: Card) -> Matrix:
+    """Rows that lie where the training rows did, and some around zero: (64, features)."""
+    random = np.random.default_rng(0)
+    spreads = [card.ranges.get(name, Spread(minimum=-1, maximum=1, mean=0)) for name in card.features]
+    share = random.random((32, len(spreads)))
+    near = (1 - share) * [each.minimum for each in spreads] + share * [each.maximum for each in spreads]
+    return np.concatenate([near, random.normal(size=near.shape)])

@@ -132,7 +132,9 @@ def test_a_port_in_use_is_one_line_and_exit_2(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, free_port()), family=family) as taken:
         port = taken.getsockname()[1]
-        ended = _start(GATEWAY_HOST=host, GATEWAY_PORT=str(port))
+        for name, ports in (("GATEWAY_PORT", {}), ("GATEWAY_OWN_PORT", {"GATEWAY_PORT": str(free_port())})):
+            ended = _start(GATEWAY_HOST=host, **ports, **{name: str(port)})
 
-    assert (2, 1) == (ended.returncode, ended.stderr.count("\n"))
-    assert ended.stderr.startswith(f"twotier gateway: cannot listen on {host}:{port} (GATEWAY_HOST, GATEWAY_PORT): Address already in use")
+            assert (2, 1) == (ended.returncode, ended.stderr.count("\n"))
+            words = f"twotier gateway: cannot listen on {host}:{port} (GATEWAY_HOST, {name}): Address already in use"
+            assert ended.stderr.startswith(words)

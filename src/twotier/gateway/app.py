@@ -21,7 +21,7 @@ from twotier.gateway.metrics import Metrics
 from twotier.gateway.openapi import Described, Routes
 from twotier.gateway.predicting import Predicting
 from twotier.gateway.readiness import Lifecycle
-from twotier.gateway.routes import health, home, metrics, models, predict
+from twotier.gateway.routes import docs, health, home, metrics, models, predict
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.shadow import Shadow
 from twotier.gateway.telemetry import Telemetry
@@ -66,8 +66,8 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         exception_handlers={TwotierError: answer_error, HTTPException: answer_http_exception},
     )
@@ -77,8 +77,9 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     for family in families.values():
         predict.add(routes, family, Predicting(family, shadow, measured, settings.max_rows, canary.steer), settings)
     home.add(routes)
+    docs.add(routes)
     models.add(routes, families, catalogue, settings.budget_ms / 1000, shadow.comparison)
     health.add(routes, catalogue, list(families), lifecycle)
-    metrics.add(routes, measured)
+    metrics.add(routes, measured, settings.own_port)
     predict.add_unknown(routes, families)
     return app

@@ -121,6 +121,13 @@ NOT_READY = Kind(
     "`dependencies` and `families` say what is missing. A gateway that is being stopped is not ready either.",
 )
 
+METRICS_ELSEWHERE = Kind(
+    "metrics-elsewhere",
+    421,
+    "Each gateway has metrics of its own",
+    "Several gateways share this port, so that whichever answers knows a part only. Read each gateway's metrics at the port of its own.",
+)
+
 
 class ProblemFault(BaseModel):
     """One thing that is wrong with the input."""
@@ -143,7 +150,7 @@ class Problem(BaseModel):
 
 def kinds() -> dict[str, Kind]:
     """Every kind by its slug."""
-    return {kind.slug: kind for kind in (*BY_ERROR.values(), *BY_STATUS.values(), NOT_READY)}
+    return {kind.slug: kind for kind in (*BY_ERROR.values(), *BY_STATUS.values(), NOT_READY, METRICS_ELSEWHERE)}
 
 
 def kind_of(error: Exception) -> Kind:

@@ -38,6 +38,10 @@ class GatewaySettings(Settings):
     port: int = Field(default=8000, ge=1, le=65535)
     """The port to listen on."""
 
+    own_port: int | None = Field(default=None, ge=1, le=65535)
+    """A second port, for this gateway alone. If it is set, other gateways of this machine may listen on `port` too, each answers a part of
+    the calls, and this one's metrics are at its own port. `twotier up --gateways` sets it."""
+
     model_servers: list[Annotated[str, AfterValidator(_base_url)]] = Field(default=["http://127.0.0.1:3000"], min_length=1)
     """Base URLs of the model servers. Calls go to them in turn."""
 

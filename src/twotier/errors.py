@@ -16,6 +16,7 @@ TwotierError
 ├── GateRefused                 a version did not pass its family's gate, so no alias may point at it
 └── UpstreamError               the model server did not give an answer that may be passed on
     ├── UpstreamUnavailable     it could not be reached, or said that it cannot serve now
+    │   └── CircuitOpen         it was not even asked: every model server has failed of late
     ├── UpstreamTimeout         no answer within the request's budget
     └── UpstreamInvalid         it answered, but not what it promised to
 """
@@ -111,6 +112,10 @@ class UpstreamUnavailable(UpstreamError):
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class CircuitOpen(UpstreamUnavailable):
+    """No model server was asked, since all have failed of late."""
 
 
 class UpstreamTimeout(UpstreamError):

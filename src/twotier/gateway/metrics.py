@@ -42,9 +42,18 @@ class Metrics:
             "twotier_gateway_upstream_call_seconds", "Time of a call.", ("path",), buckets=_SECONDS, registry=self._registry
         )
         self.calls_in_flight = Gauge("twotier_gateway_upstream_calls_in_flight", "Calls under way.", registry=self._registry)
-        self.retries = Counter("twotier_gateway_upstream_retries", "Calls that were sent once more.", registry=self._registry)
+        self.retries = Counter(
+            "twotier_gateway_upstream_retries", "Calls that were sent once more, by why.", ("reason",), registry=self._registry
+        )
         self.server_up = Gauge(
             "twotier_gateway_model_server_up", "Whether the last poll of a model server succeeded.", ("server",), registry=self._registry
+        )
+
+        self.circuit = Gauge(
+            "twotier_gateway_model_server_circuit",
+            "The circuit breaker of a model server: 0 closed, 1 half open, 2 open.",
+            ("server",),
+            registry=self._registry,
         )
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:

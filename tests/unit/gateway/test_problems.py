@@ -34,6 +34,7 @@ EXPECTED = {
     "GateRefused": 409,
     "UpstreamError": 502,
     "UpstreamUnavailable": 503,
+    "CircuitOpen": 503,
     "UpstreamTimeout": 504,
     "UpstreamInvalid": 502,
 }

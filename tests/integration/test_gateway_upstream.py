@@ -175,17 +175,6 @@ async def test_a_call_that_raced_with_an_idle_close_is_sent_again(keeper: zoo.Ke
     assert 3 == len(keeper.scored()) - before
 
 
-async def test_a_model_server_that_is_gone_costs_no_call_if_there_is_another(keeper: zoo.Keeper) -> None:
-    """A call that could not be sent goes to the next model server; with all of them gone it is unavailable."""
-    gone = f"http://127.0.0.1:{free_port()}"
-    async with Upstream(GatewaySettings(model_servers=[gone, keeper.url]), Metrics()) as upstream:
-        for _ in range(4):
-            assert "log_reg_1" == (await score(upstream)).version
-    async with Upstream(GatewaySettings(model_servers=[gone]), Metrics()) as upstream:
-        with pytest.raises(UpstreamUnavailable, match="could not be reached"):
-            await score(upstream)
-
-
 async def test_proxies_of_the_environment_are_not_used(
     keeper: zoo.Keeper, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

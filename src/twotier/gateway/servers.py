@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -102,7 +102,8 @@ class Servers:
         # A connection to a host that is gone may never be closed in good order.
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
-                await asyncio.gather(*self._tasks, self.fresh.close(), *(server.close() for server in self.all()))
+                closing = (self.fresh.close(), *(server.close() for server in self.all()))
+                await asyncio.gather(*self._tasks, *closing, return_exceptions=True)
 
     def all(self) -> list[Server]:
         """Those that there are now, in the order of the settings."""
@@ -164,11 +165,7 @@ class Servers:
                 self._in_background(server.close())
                 _log.info("model server is no longer there", server=place.name)
 
-    def _in_background(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            with suppress(asyncio.CancelledError):
-                await work
-
-        task = asyncio.create_task(run())
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

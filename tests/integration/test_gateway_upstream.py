@@ -227,6 +227,14 @@ async def test_a_fault_of_our_own_does_not_end_the_polls_either(keeper: zoo.Keep
         catalogue.latest()
 
 
+async def test_a_model_server_that_is_gone_is_not_polled(keeper: zoo.Keeper, upstream: Upstream) -> None:
+    """The polls of one that is not there any more end by themselves, and leave nothing behind."""
+    catalogue = Catalogue(upstream, Metrics(), poll_seconds=60)
+    await catalogue._watch("http://gone")
+
+    assert ({}, []) == (catalogue.sightings, keeper.asked)
+
+
 async def test_a_card_is_asked_for_once(keeper: zoo.Keeper, upstream: Upstream) -> None:
     """A version's card never changes, so it is kept; an alias may move, so it is asked for each time. Few are kept."""
     catalogue = Catalogue(upstream, Metrics(), poll_seconds=60)

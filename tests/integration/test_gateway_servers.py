@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -216,6 +217,22 @@ async def test_hurried_callers_do_not_speak_against_it(keepers: tuple[zoo.Keeper
         assert {"UpstreamTimeout"} == set(await outcomes(*(score(upstream, seconds=0.2) for _ in range(3 * STRIKES))))
         assert {"UpstreamTimeout"} == set(await outcomes(*(score(upstream, seconds=1.1) for _ in range(STRIKES))))
         assert ["CircuitOpen"] == await outcomes(score(upstream))
+
+
+async def test_connections_that_are_slow_to_make_do_not_speak_against_it() -> None:
+    """It may be the gateway itself, or a crowd of callers, that takes the time. A connection that is refused is another matter."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # The system lets in one more than the backlog says, and has others wait.
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        async with Upstream(GatewaySettings(model_servers=[url], connect_seconds=0.05), Metrics()) as upstream:
+            assert {"UpstreamUnavailable"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
+    async with Upstream(GatewaySettings(model_servers=[url]), Metrics()) as upstream:
+        assert {"UpstreamUnavailable", "CircuitOpen"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
 
 
 async def test_a_slow_model_does_not_speak_against_it(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:

@@ -135,7 +135,8 @@ class Server:
 
     def _shown_by(self, error: UpstreamError, attempt: Attempt, begun: float) -> bool | None:
         """What a call that failed shows of the model server: that it is not sound, or nothing."""
-        if isinstance(error, UpstreamTimeout):
-            # The caller may have been in a hurry, or its model slow. Only if nobody was answered for long is it the model server.
+        if isinstance(error, UpstreamTimeout) or isinstance(error.__cause__, TimeoutError):
+            # The caller may have been in a hurry, its model slow, or this process too busy to connect in time. Only if nobody was answered
+            # for long is it the model server.
             return False if self._clock() - max(begun, self._sound_at) >= _PATIENCE else None
         return None if reason_to_resend(error, attempt) is Reason.IDLE_CLOSE else False

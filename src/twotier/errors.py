@@ -16,7 +16,8 @@ TwotierError
 ├── GateRefused                 a version did not pass its family's gate, so no alias may point at it
 └── UpstreamError               the model server did not give an answer that may be passed on
     ├── UpstreamUnavailable     it could not be reached, or said that it cannot serve now
-    │   └── Overloaded          more rows wait for it than can be answered in time
+    │   ├── Overloaded          more rows wait for it than can be answered in time
+    │   └── CircuitOpen         it was not even asked: every model server has failed of late
     ├── UpstreamTimeout         no answer within the request's budget
     └── UpstreamInvalid         it answered, but not what it promised to
 """
@@ -116,6 +117,10 @@ class UpstreamUnavailable(UpstreamError):
 
 class Overloaded(UpstreamUnavailable):
     """More rows wait for the model server than can be answered in time, so these were not queued."""
+
+
+class CircuitOpen(UpstreamUnavailable):
+    """No model server was asked, since all have failed of late."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -53,19 +53,19 @@ class Catalogue:
     """Polls every model server in the background while it is open."""
 
     def __init__(self, upstream: Upstream, metrics: Metrics, poll_seconds: float) -> None:
-        self.sightings = {server: Sighting() for server in upstream.servers}
+        self.sightings: dict[str, Sighting] = {}
         self._upstream = upstream
         self._metrics = metrics
         self._poll_seconds = poll_seconds
         self._cards: dict[tuple[str, str], Card] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._watched: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._watch(server)) for server in self.sightings]
+        self._following = asyncio.create_task(self._follow())
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for task in self._tasks:
+        for task in (self._following, *self._watched.values()):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -101,13 +101,28 @@ class Catalogue:
         self._cards[family, card.version] = card
         return card
 
-    async def _watch(self, server: str) -> None:
+    async def _follow(self) -> None:
+        """Watch each model server for as long as it is there."""
         while True:
+            there = self._upstream.servers
+            for server in self._watched.keys() - set(there):
+                self._watched.pop(server).cancel()
+                self.sightings.pop(server, None)
+                self._metrics.server_up.remove(server)
+            for server in there:
+                if server not in self._watched:
+                    self.sightings[server] = Sighting()
+                    self._metrics.server_up.labels(server).set(0)
+                    self._watched[server] = asyncio.create_task(self._watch(server))
+            await asyncio.sleep(self._poll_seconds)
+
+    async def _watch(self, server: str) -> None:
+        while server in self._upstream.servers:
             await self._poll(server)
             await asyncio.sleep(self._poll_seconds)
 
     async def _poll(self, server: str) -> None:
-        before = self.sightings[server]
+        before = self.sightings.get(server, Sighting())
         try:
             info = await self._upstream.info(server, time.monotonic() + _POLL_BUDGET)
             self.sightings[server] = Sighting(info, time.monotonic(), None)

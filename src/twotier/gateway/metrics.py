@@ -62,7 +62,9 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
-        self.retries = Counter("twotier_gateway_upstream_retries", "Calls that were sent once more.", registry=self._registry)
+        self.retries = Counter(
+            "twotier_gateway_upstream_retries", "Calls that were sent once more, by why.", ("reason",), registry=self._registry
+        )
         self.server_up = Gauge(
             "twotier_gateway_model_server_up", "Whether the last poll of a model server succeeded.", ("server",), registry=self._registry
         )
@@ -76,6 +78,13 @@ class Metrics:
             "twotier_gateway_shadow_rows",
             "Rows compared in the background: decided alike or not, failed by the challenger, or dropped before.",
             ("family", "outcome"),
+            registry=self._registry,
+        )
+
+        self.circuit = Gauge(
+            "twotier_gateway_model_server_circuit",
+            "The circuit breaker of a model server: 0 closed, 1 half open, 2 open.",
+            ("server",),
             registry=self._registry,
         )
 

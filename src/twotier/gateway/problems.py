@@ -85,6 +85,13 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "Too many rows wait",
         "More rows wait than can be answered in time, so these were not queued. Send the call again after `Retry-After` seconds.",
     ),
+    errors.CircuitOpen: Kind(
+        "circuit-open",
+        503,
+        "The model servers are left alone for a moment",
+        "Every model server has failed of late, so this call was answered at once, without asking one. As soon as one answers again, calls "
+        "go there. The call may be sent again after `Retry-After` seconds.",
+    ),
     errors.UpstreamTimeout: Kind(
         "deadline-exceeded",
         504,

@@ -43,7 +43,10 @@ class GatewaySettings(Settings):
     the calls, and this one's metrics are at its own port. `twotier up --gateways` sets it."""
 
     model_servers: list[Annotated[str, AfterValidator(_base_url)]] = Field(default=["http://127.0.0.1:3000"], min_length=1)
-    """Base URLs of the model servers. Calls go to them in turn."""
+    """Base URLs of the model servers. A host name with several addresses is several model servers. Calls go to the least busy first."""
+
+    resolve_seconds: float = Field(default=5, gt=0)
+    """How often the host names of the model servers are looked up, in seconds, to follow those that come and go."""
 
     budget_ms: int = Field(default=5000, ge=1)
     """How long a prediction may take, in milliseconds. A caller lowers it with the header X-Request-Deadline-Ms."""
@@ -70,7 +73,7 @@ class GatewaySettings(Settings):
     """How often each model server is asked what it serves, in seconds."""
 
     connections: int = Field(default=100, ge=1)
-    """Most connections to the model servers together."""
+    """Most connections to one model server."""
 
     connect_seconds: float = Field(default=0.5, gt=0)
     """How long making one connection to a model server may take."""
@@ -78,6 +81,9 @@ class GatewaySettings(Settings):
     pool_idle_seconds: float = Field(default=15, gt=0)
     """How long an idle connection to a model server is kept. It must be well below the model server's keep-alive: a connection that the
     server closes while a call is being written loses that call."""
+
+    retry_share: float = Field(default=0.1, ge=0, le=1)
+    """How many of all calls may be sent a second time, as a share; 0: none. A few more may while there have been few calls."""
 
     keep_alive_seconds: int = Field(default=75, ge=1)
     """How long a caller's idle connection is kept. It must be above what the callers' own pools and load balancers keep."""

@@ -35,6 +35,7 @@ EXPECTED = {
     "UpstreamError": 502,
     "UpstreamUnavailable": 503,
     "Overloaded": 503,
+    "CircuitOpen": 503,
     "UpstreamTimeout": 504,
     "UpstreamInvalid": 502,
 }

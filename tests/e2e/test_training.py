@@ -82,7 +82,6 @@ def test_train_promote_roll_back(running: Running, measured: Callable[[str, floa
     front = running.tiers.front.url
     with Callers(running.tiers.predict, ROW) as callers:
         assert "log_reg_2" == running.trained()
-        pinned = post(front + "/iris/versions/log_reg_1/predict", ROW)
         callers.wait_for(10, body=answer("log_reg_1"))
         moved_at = {}
         for version in ("log_reg_2", "log_reg_1"):
@@ -136,7 +135,7 @@ def test_a_lone_caller_beside_a_training(running: Running, measured: Callable[[s
     """Nobody is failed by a training; how much longer a lone caller waits meanwhile is measured, and nothing is claimed."""
 
     def seconds(more: Callable[[int], bool]) -> list[float]:
-        took = []
+        took: list[float] = []
         while more(len(took)):
             begun = time.perf_counter()
             assert 200 == post(running.tiers.predict, ROW).status

@@ -122,7 +122,10 @@ def test_sealed_versions(data: Path, tmp_path: Path) -> None:
         registry.promote("iris", "other", "log_reg_2", who="test")
         registry.export(tmp_path / "promoted")
     sealed = {"REGISTRY_LEDGER_URL": f"sqlite:///file:{tmp_path}/promoted/database.sqlite?mode=ro&uri=true"}
-    with model_server(tmp_path / "promoted", tmp_path / "back.log", None, **sealed) as back, gateway(back.url, tmp_path / "front.log") as front:
+    with (
+        model_server(tmp_path / "promoted", tmp_path / "back.log", None, **sealed) as back,
+        gateway(back.url, tmp_path / "front.log") as front,
+    ):
         front.wait_ready()
         made = problem(put(front, "champion", {"version": "log_reg_2"}), 409, "versions-sealed")
         assert "make the image anew" in made["detail"]

@@ -104,7 +104,8 @@ def test_version_that_fails_its_gate_is_no_champion(registry: Registry, raw_data
 
 def test_of_two_trainings_one_is_first(registry: Registry, raw_data: Path) -> None:
     """A training that finds no champion, and another that becomes it meanwhile, end well both; the other stays champion."""
-    iris, others = registry.families["iris"], []
+    iris = registry.families["iris"]
+    others: list[str] = []
 
     class Slow(Registry):
         def load(self, family: str, version: str) -> Scorer:

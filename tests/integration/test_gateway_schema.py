@@ -15,7 +15,7 @@ from tests.processes import gateway, model_server, training
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_schemathesis_finds_nothing(trained_data: Path, tmp_path: Path) -> None:
     """Every operation keeps its document: each status is described, good input is taken, and bad input is refused."""
     data = shutil.copytree(trained_data, tmp_path / "data")
@@ -26,7 +26,9 @@ def test_schemathesis_finds_nothing(trained_data: Path, tmp_path: Path) -> None:
     ):
         tier.wait_ready()
         command = [str(Path(sys.executable).with_name("schemathesis")), "run", tier.url + "/openapi.json"]
-        options = ["--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--max-examples", "25", "--seed", "1"]
+        # The one DELETE there is cancels a job, which is told about afterwards as before.
+        options = ["--exclude-checks", "use_after_free"]
+        options += ["--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--max-examples", "25", "--seed", "1"]
         environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.integration.gateway_schema_hooks", "PYTHONPATH": str(ROOT)}
         ended = subprocess.run([*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 

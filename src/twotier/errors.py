@@ -2,10 +2,12 @@
 
 TwotierError
 ├── ConfigurationError          a setting, a key or a family file makes no sense; the message names it and says what to do
+│   └── LedgerSealed            the ledger can only be read, as in an image
 ├── InputRefused                rows that break their schema; carries the faults, each with a JSON pointer to the cell
 │   ├── InputUnreadable         not the JSON that rows are sent in: bad syntax, a name given twice, a number out of range
 │   └── InputTooLarge           more bytes than one call may have
 ├── UnknownFamily               no family of that name
+├── UnknownEstimator            no such estimator of a family
 ├── UnknownVersion              no such version or alias of a family
 ├── NotServable                 a version that exists but must not serve
 │   ├── SignatureInvalid        the manifest has no signature, or one by a key that is not trusted
@@ -14,10 +16,16 @@ TwotierError
 │   ├── SchemaMismatch          the artefact's features are not the family's
 │   └── GoldenMismatch          the loaded model does not answer its golden rows as it did in training
 ├── GateRefused                 a version did not pass its family's gate, so no alias may point at it
+├── AliasMoved                  an alias does not point where whoever wants to move it takes it to point
+├── UnknownJob                  no training job of that id
+├── KeyReused                   an idempotency key that stands for another order
+├── TrainingNotOffered          no training service is set
+├── TrainingFailed              a training job ended without a version
 └── UpstreamError               the model server did not give an answer that may be passed on
     ├── UpstreamUnavailable     it could not be reached, or said that it cannot serve now
     │   ├── Overloaded          more rows wait for it than can be answered in time
-    │   └── CircuitOpen         it was not even asked: every model server has failed of late
+    │   ├── CircuitOpen         it was not even asked: every model server has failed of late
+    │   └── TrainingUnavailable the same of the training service
     ├── UpstreamTimeout         no answer within the request's budget
     └── UpstreamInvalid         it answered, but not what it promised to
 """
@@ -34,6 +42,10 @@ class TwotierError(Exception):
 
 class ConfigurationError(TwotierError):
     """A setting, a key or a family file makes no sense."""
+
+
+class LedgerSealed(ConfigurationError):
+    """The ledger can only be read, as in an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,10 @@ class UnknownFamily(TwotierError):
     """No family of that name."""
 
 
+class UnknownEstimator(TwotierError):
+    """No such estimator of a family."""
+
+
 class UnknownVersion(TwotierError):
     """No such version or alias of a family."""
 
@@ -100,6 +116,26 @@ class GateRefused(TwotierError):
     """The version did not pass its family's gate, so no alias may point at it."""
 
 
+class AliasMoved(TwotierError):
+    """The alias does not point where whoever wants to move it takes it to point: somebody else was faster."""
+
+
+class UnknownJob(TwotierError):
+    """No training job of that id, or it ended so long ago that it is forgotten."""
+
+
+class KeyReused(TwotierError):
+    """An idempotency key that stands for another order."""
+
+
+class TrainingNotOffered(TwotierError):
+    """No training service is set."""
+
+
+class TrainingFailed(TwotierError):
+    """A training job ended without a version."""
+
+
 class UpstreamError(TwotierError):
     """The model server did not give an answer that may be passed on."""
 
@@ -121,6 +157,10 @@ class Overloaded(UpstreamUnavailable):
 
 class CircuitOpen(UpstreamUnavailable):
     """No model server was asked, since all have failed of late."""
+
+
+class TrainingUnavailable(UpstreamUnavailable):
+    """The training service could not be reached, did not answer as it should, or has too much to do."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -9,10 +9,12 @@ import schemathesis
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-    """Take away the two wishes under which a breach of the schema, or a server error, is the right answer.
+    """Take away the wishes under which a breach of the schema, or a server error, is the right answer.
 
     With `partial=true` bad rows are answered in their place, and the call is 200. With a budget of few milliseconds the answer is 504.
+    Nor does anybody wait for trainings to end.
     """
+    case.headers.pop("Prefer", None)
     if str(case.query.get("partial")).lower() == "true":
         case.query["partial"] = "false"
     deadline = str(case.headers.get("X-Request-Deadline-Ms"))

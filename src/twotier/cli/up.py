@@ -1,4 +1,4 @@
-"""`twotier up`: both tiers on this machine, trained, started and looked after."""
+"""`twotier up`: both tiers and training on this machine, started and looked after."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 from twotier.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from model_training.settings import TrainingSettings
     from twotier.cli.supervisor import Service
     from twotier.gateway.settings import GatewaySettings
     from twotier.model_server.settings import ModelServerSettings
@@ -23,9 +24,9 @@ def up(
     gateways: Annotated[int, typer.Option(min=1, max=64, help="How many gateways, all on GATEWAY_PORT.")] = 1,
     model_servers: Annotated[int, typer.Option(min=1, max=64, help="How many model servers, on MODEL_SERVER_PORT and those after it.")] = 1,
 ) -> None:
-    """Serve on this machine: train what has no champion, start the model server and the gateway, and keep them running.
+    """Serve on this machine: train what has no champion, start model server, training service and gateway, and keep them running.
 
-    Ctrl-C (or SIGTERM) stops the gateway first, which answers what it has admitted, and then the model server.
+    Ctrl-C (or SIGTERM) stops the gateway first, which answers what it has admitted, and then the others.
 
     Several of each are for machines with more than two cores: one of each keeps two cores busy. Of several gateways, each also has a port
     of its own, after GATEWAY_PORT, where its metrics are.
@@ -48,29 +49,33 @@ def up(
 
 
 def _services(gateways: int, model_servers: int) -> tuple[list[Service], list[str]]:
-    """Both tiers, in the order of their start; and the gateways' addresses: the one that callers use, and each gateway's own, if several.
+    """All there is to run, in the order of its start; and the gateways' addresses: that of callers and, if several, each gateway's own.
 
     Raises ConfigurationError if a port cannot be opened.
     """
+    from model_training.settings import TrainingSettings
     from twotier.cli.addresses import url_of
     from twotier.cli.supervisor import Service
     from twotier.gateway.settings import GatewaySettings
     from twotier.model_server.cpus import allowed_cpus
     from twotier.model_server.settings import ModelServerSettings
 
-    model_server, gateway = ModelServerSettings.read(), GatewaySettings.read()
+    model_server, training, gateway = ModelServerSettings.read(), TrainingSettings.read(), GatewaySettings.read()
     ports = _free_ports("model server", model_server, model_servers)
+    _free_ports("training service", training, 1)
     public, *own = _free_ports("gateway", gateway, 1 + gateways if gateways > 1 else 1)
     back = [url_of(model_server.host, port) for port in ports]
     front = [url_of(gateway.host, port) for port in (public, *own)]
-    # The gateways that we start always ask the model servers that we start.
-    asking = {"GATEWAY_MODEL_SERVERS": json.dumps(back)}
+    trainer = url_of(training.host, training.port)
+    # The gateways that we start always ask what we start.
+    asking = {"GATEWAY_MODEL_SERVERS": json.dumps(back), "GATEWAY_TRAINING_SERVER": trainer}
     sharing = {"MODEL_SERVER_THREADS": str(model_server.threads or max(1, allowed_cpus() // model_servers))}
     serve = (sys.executable, "-m", "twotier.model_server")
     services = [
         Service("model server", serve, {**sharing, "MODEL_SERVER_PORT": str(port)}, f"{url}/readyz", number)
         for port, url, number in zip(ports, back, _numbers(model_servers), strict=True)
     ]
+    services.append(Service("training service", (sys.executable, "-m", "model_training"), {}, f"{trainer}/readyz"))
     for port, url, number in zip(own or [public], front[1:] or front, _numbers(gateways), strict=True):
         owning = {"GATEWAY_OWN_PORT": str(port)} if own else {}
         services.append(Service("gateway", (sys.executable, "-m", "twotier.gateway"), {**asking, **owning}, f"{url}/readyz", number))
@@ -81,7 +86,7 @@ def _numbers(count: int) -> Sequence[int | None]:
     return [None] if count == 1 else range(1, count + 1)
 
 
-def _free_ports(tier: str, settings: GatewaySettings | ModelServerSettings, count: int) -> Sequence[int]:
+def _free_ports(tier: str, settings: GatewaySettings | ModelServerSettings | TrainingSettings, count: int) -> Sequence[int]:
     """That many ports, from the one that is set on. Raises ConfigurationError if one cannot be opened."""
     from twotier.cli.addresses import why_not_free
 

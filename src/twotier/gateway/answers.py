@@ -9,6 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from twotier.errors import UpstreamUnavailable
 from twotier.gateway import problems
@@ -49,4 +50,11 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Handle a bare status of the web framework, such as 404 or 405."""
     assert isinstance(error, HTTPException)
     made = problems.of_status(error.status_code, request.state.request_id)
-    return Response(dumps(made), error.status_code, error.headers, problems.MEDIA_TYPE)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return Response(dumps(made), error.status_code, headers, problems.MEDIA_TYPE)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of this path; the framework names those of its first route alone."""
+    here = [route for route in request.app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))

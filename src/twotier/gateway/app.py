@@ -21,10 +21,11 @@ from twotier.gateway.metrics import Metrics
 from twotier.gateway.openapi import Described, Routes
 from twotier.gateway.predicting import Predicting
 from twotier.gateway.readiness import Lifecycle
-from twotier.gateway.routes import docs, health, home, metrics, models, predict
+from twotier.gateway.routes import aliases, docs, health, home, metrics, models, predict, training
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.shadow import Shadow
 from twotier.gateway.telemetry import Telemetry
+from twotier.gateway.training import Training
 from twotier.gateway.upstream import Upstream
 
 __all__ = ["RESERVED", "create_app"]
@@ -55,10 +56,11 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     shadow = Shadow(dispatching, settings.shadow, catalogue.pair, measured, settings.budget_ms / 1000)
     patience = min(settings.canary_patience_ms, settings.budget_ms / 4) / 1000
     canary = Canary(shadow, settings.canary, catalogue.pair, measured, patience)
+    trainer = Training(settings, measured)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with upstream, catalogue, shadow:
+        async with upstream, catalogue, shadow, trainer:
             yield
 
     app = Described(
@@ -79,6 +81,8 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     home.add(routes)
     docs.add(routes)
     models.add(routes, families, catalogue, settings.budget_ms / 1000, shadow.comparison)
+    aliases.add(routes, families, upstream, settings.budget_ms / 1000)
+    training.add(routes, families, trainer)
     health.add(routes, catalogue, list(families), lifecycle)
     metrics.add(routes, measured, settings.own_port)
     predict.add_unknown(routes, families)

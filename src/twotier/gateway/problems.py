@@ -63,6 +63,9 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "The body has more bytes than one call may have. Send it in several calls.",
     ),
     errors.UnknownFamily: Kind("unknown-family", 404, "There is no such family", "GET /models lists the families."),
+    errors.UnknownEstimator: Kind(
+        "unknown-estimator", 404, "There is no such estimator", "A family's file says which estimators it has; `detail` names them."
+    ),
     errors.UnknownVersion: Kind(
         "unknown-version", 404, "There is no such version", "GET /models/{family} lists the family's versions and aliases."
     ),
@@ -72,6 +75,43 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         409,
         "The version has not passed its gate",
         "No alias may point at a version that did not pass its family's gate.",
+    ),
+    errors.AliasMoved: Kind(
+        "alias-moved",
+        409,
+        "The alias points elsewhere",
+        "The alias was to be moved only if it points at the version in `expected`, and it does not.",
+    ),
+    errors.LedgerSealed: Kind(
+        "versions-sealed",
+        409,
+        "The versions can only be read",
+        "The model server serves versions that were sealed into its image, so no alias can be moved there.",
+    ),
+    errors.UnknownJob: Kind("unknown-job", 404, "There is no such job", "Jobs that ended long ago, or before a restart, are forgotten."),
+    errors.KeyReused: Kind(
+        "idempotency-key-reused",
+        422,
+        "The Idempotency-Key stands for another training",
+        "A key stands for the family and the estimator that it was first sent with. Use a new one for another training.",
+    ),
+    errors.TrainingNotOffered: Kind(
+        "training-not-offered",
+        501,
+        "Nothing is trained over HTTP here",
+        "This gateway knows of no training service: its setting GATEWAY_TRAINING_SERVER names none.",
+    ),
+    errors.TrainingFailed: Kind(
+        "training-failed",
+        500,
+        "The training failed",
+        "A job ended without a version. Nothing of it serves, and nothing else has changed.",
+    ),
+    errors.TrainingUnavailable: Kind(
+        "training-unavailable",
+        503,
+        "The training service is not available",
+        "It could not be reached, did not answer as it should, or has too many trainings waiting. Predictions are not concerned.",
     ),
     errors.UpstreamUnavailable: Kind(
         "model-server-unavailable",

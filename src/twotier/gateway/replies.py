@@ -10,18 +10,34 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError, create_model
 from structlog import get_logger
 
-from twotier.errors import NotServable, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.errors import (
+    AliasMoved,
+    GateRefused,
+    InputRefused,
+    KeyReused,
+    LedgerSealed,
+    NotServable,
+    TrainingUnavailable,
+    TwotierError,
+    UnknownJob,
+    UnknownVersion,
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from twotier.family import Answer
 from twotier.gateway.forwarding import Ask, Scores
-from twotier.wire import Card, Info, Refusal, Refused, Scored
+from twotier.wire import Alias, Card, Info, Job, Refusal, Refused, Scored
 
-__all__ = ["read_card", "read_info", "read_scores", "refusal"]
+__all__ = ["read_alias", "read_card", "read_info", "read_job", "read_scores", "refusal"]
 
 _log = get_logger(__name__)
 
 _Read = TypeVar("_Read")
 
 _CARD: TypeAdapter[Card | Refused] = TypeAdapter(Card | Refused)
+_ALIAS: TypeAdapter[Alias | Refused] = TypeAdapter(Alias | Refused)
+_JOB: TypeAdapter[Job | Refused] = TypeAdapter(Job | Refused)
 _INFO: TypeAdapter[Info] = TypeAdapter(Info)
 
 
@@ -34,7 +50,20 @@ _REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
         "the version of {family} failed a check before serving: /readyz and the model server's log say which",
     ),
     Refusal.EXPIRED: (UpstreamTimeout, "the model server had no time left for it within the call's budget"),
-    Refusal.FAILED: (UpstreamInvalid, "the model server failed while scoring"),
+    Refusal.FAILED: (UpstreamInvalid, "the model server failed: its log says how"),
+    Refusal.BAD_NAME: (
+        InputRefused,
+        "an alias is lower-case letters, digits and _, at most 40, and must not look like a version (log_reg_1) or end in latest",
+    ),
+    Refusal.GATE_REFUSED: (GateRefused, "the version of {family} did not pass its gate: GET /models/{family} says which versions did"),
+    Refusal.ALIAS_MOVED: (AliasMoved, "the alias of {family} does not point at the version that you expect: GET it, and decide anew"),
+    Refusal.SEALED: (
+        LedgerSealed,
+        "the model server can only read its versions, as in an image: promote where they are made, and make the image anew",
+    ),
+    Refusal.UNKNOWN_JOB: (UnknownJob, "there is no such job, or it ended so long ago that it is forgotten"),
+    Refusal.KEY_REUSED: (KeyReused, "this Idempotency-Key stands for another training already: use a new one"),
+    Refusal.BUSY: (TrainingUnavailable, "too many trainings wait already: try again later"),
 }
 
 
@@ -66,8 +95,18 @@ def read_card(body: bytes) -> Card | Refused:
     return _read(_CARD, body)
 
 
+def read_alias(body: bytes) -> Alias | Refused:
+    """Read where an alias points. Raises UpstreamInvalid."""
+    return _read(_ALIAS, body)
+
+
+def read_job(body: bytes) -> Job | Refused:
+    """Read how far a training has come. Raises UpstreamInvalid."""
+    return _read(_JOB, body)
+
+
 def refusal(refused: Refused, family: str, version: str) -> TwotierError:
-    """The error that a refusal is: UnknownVersion, NotServable or an UpstreamError."""
+    """The error that a refusal is."""
     _log.warning("refused by the model server", family=family, version=version, refused=refused.refused, why=refused.detail)
     error, words = _REFUSALS[refused.refused]
     return error(words.format(family=family))

@@ -75,10 +75,15 @@ class RetryBudget:
         return True
 
 
-def reason_to_resend(error: UpstreamError, attempt: Attempt) -> Reason | None:
-    """Why the call may be sent again; None if it may not: it timed out, or was answered, however badly."""
+def reason_to_resend(error: UpstreamError, attempt: Attempt, pure: bool = True) -> Reason | None:
+    """Why the call may be sent again; None if it may not: it timed out, or was answered, however badly.
+
+    What is not `pure` must not be done twice, so it may be sent again only if it was surely never sent.
+    """
     if not isinstance(error, UpstreamUnavailable):
         return None
+    if not pure:
+        return Reason.CONNECT if isinstance(error.__cause__, CONNECTING) else None
     if attempt.given_up:
         return Reason.GIVEN_UP
     if attempt.answered:

@@ -14,7 +14,7 @@ from twotier.settings import Settings
 def _base_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is not the base URL of a model server, such as http://127.0.0.1:3000")
+        raise ValueError(f"{url!r} is not the base URL of a server, such as http://127.0.0.1:3000")
     return url.rstrip("/")
 
 
@@ -47,6 +47,9 @@ class GatewaySettings(Settings):
 
     resolve_seconds: float = Field(default=5, gt=0)
     """How often the host names of the model servers are looked up, in seconds, to follow those that come and go."""
+
+    training_server: Annotated[str, AfterValidator(_base_url)] | None = None
+    """Base URL of the training service, such as http://127.0.0.1:3100. Without it, nothing is trained over HTTP."""
 
     budget_ms: int = Field(default=5000, ge=1)
     """How long a prediction may take, in milliseconds. A caller lowers it with the header X-Request-Deadline-Ms."""

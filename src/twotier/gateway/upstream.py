@@ -12,12 +12,12 @@ from twotier.errors import CircuitOpen, UpstreamError, UpstreamInvalid
 from twotier.gateway.exchange import Message
 from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
-from twotier.gateway.replies import read_card, read_info, read_scores, refusal
+from twotier.gateway.replies import read_alias, read_card, read_info, read_scores, refusal
 from twotier.gateway.retrying import Attempt, Reason, RetryBudget, reason_to_resend
 from twotier.gateway.server import Server
 from twotier.gateway.servers import Lookup, Servers, look_up
 from twotier.gateway.settings import GatewaySettings
-from twotier.wire import Card, Info, Refused
+from twotier.wire import Alias, Card, Info, Move, Refused
 
 __all__ = ["Upstream"]
 
@@ -61,20 +61,29 @@ class Upstream:
         # An honest answer has room for every input and as much again, and an endless one ends soon.
         limit = _ENVELOPE + len(rows) * (_KIB + 64 * len(ask.family.features))
         try:
-            scores = await self._call(Message("/score", {"blocks": [block]}, deadline, limit), partial(read_scores, ask, len(rows)))
+            message = Message("/score", {"blocks": [block]}, deadline, limit)
+            scores = await self.call(message, partial(read_scores, ask, len(rows)), ask.family.name, ask.version)
         finally:
             timing.upstream += time.monotonic() - begun
-        if isinstance(scores, Refused):
-            raise refusal(scores, ask.family.name, ask.version)
         timing.model += scores.model_seconds
         return scores
 
     async def card(self, family: str, version: str, deadline: float) -> Card:
         """The card of a version or alias. Raises UnknownVersion, NotServable and UpstreamError."""
-        card = await self._call(Message("/card", {"family": family, "version": version}, deadline, _MAX_INFO), read_card)
-        if isinstance(card, Refused):
-            raise refusal(card, family, version)
-        return card
+        return await self.call(Message("/card", {"family": family, "version": version}, deadline, _MAX_INFO), read_card, family, version)
+
+    async def alias(self, family: str, alias: str, deadline: float) -> Alias:
+        """Where an alias points, and its history. Raises UnknownVersion and UpstreamError."""
+        return await self.call(Message("/alias", {"family": family, "alias": alias}, deadline, _MAX_INFO), read_alias, family, alias)
+
+    async def move(self, order: Move, deadline: float) -> Alias:
+        """Point an alias at a version; one model server does it, and the others follow.
+
+        Raises InputRefused, UnknownVersion, NotServable, GateRefused, AliasMoved, LedgerSealed, and UpstreamError, after which it may
+        have been done all the same.
+        """
+        message = Message("/move", {"order": order.model_dump()}, deadline, _MAX_INFO)
+        return await self.call(message, read_alias, order.family, order.version, pure=False)
 
     async def info(self, server: str, deadline: float) -> Info:
         """What one model server serves. One that leaves this unanswered is soon asked for nothing else. Raises UpstreamError."""
@@ -88,15 +97,24 @@ class Upstream:
         self._servers.observe(polled, True)
         return read_info(body)
 
-    async def _call(self, message: Message, read: Callable[[bytes], _Read]) -> _Read:
+    async def call(
+        self, message: Message, read: Callable[[bytes], _Read | Refused], family: str = "", version: str = "", *, pure: bool = True
+    ) -> _Read:
+        """One call about a family and a version. What is not `pure` is never done twice.
+
+        Raises what a refusal stands for, and UpstreamError.
+        """
         with self._metrics.upstream_call(message.path) as call:
             try:
-                return await self._call_twice(message, read)
+                result = await self._call_twice(message, read, pure)
             except UpstreamError as error:
                 call.outcome = type(error).__name__
                 raise
+        if isinstance(result, Refused):
+            raise refusal(result, family, version)
+        return result
 
-    async def _call_twice(self, message: Message, read: Callable[[bytes], _Read]) -> _Read:
+    async def _call_twice(self, message: Message, read: Callable[[bytes], _Read], pure: bool) -> _Read:
         """Send a call and, if it failed and may be sent again, send it again: once, and over a fresh connection."""
         self._budget.earn()
         server = self._servers.choose()
@@ -106,7 +124,7 @@ class Upstream:
         try:
             return await server.call(message, read, attempt)
         except UpstreamError as error:
-            reason = reason_to_resend(error, attempt)
+            reason = reason_to_resend(error, attempt, pure)
             other = reason and self._for_retry(server, reason)
             if not reason or not other or not self._budget.spend():
                 raise

@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 from pydantic import Field, create_model
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from twotier.errors import InputRefused, InputTooLarge, UnknownFamily, UnknownVersion
+from twotier.errors import InputRefused, UnknownFamily, UnknownVersion
 from twotier.families import Families
 from twotier.family import Family
+from twotier.gateway.bodies import read_body
 from twotier.gateway.forwarding import Timing
 from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
@@ -43,7 +43,7 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
             raise UnknownVersion(f"{family.name} has no version or alias of that name: GET /models/{family.name} lists them")
         wanted = _flags(request, flags)
         wish = Wish(version, wanted, "partial" in wanted, sticky_key(request) if family.name in settings.canary else None)
-        body = await _body(request, settings.max_body_bytes)
+        body = await read_body(request, settings.max_body_bytes)
         timing = request.state.timing = Timing()
         with CallerWaits(request):
             answer = await predicting.predict(body, wish, deadline, timing)
@@ -110,37 +110,6 @@ def _flags(request: Request, known: tuple[str, ...]) -> frozenset[str]:
             raise InputRefused(f"the query parameter {name} must be true or false")
         given[name] = value
     return frozenset(name for name, value in given.items() if value == "true")
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The body, if it is JSON by its headers, and no longer than allowed: nothing beyond that is read."""
-    headers = request.headers
-    if not _is_json(headers.get("Content-Type", "")) or headers.get("Content-Encoding", "identity") != "identity":
-        raise HTTPException(415, headers={"Accept": "application/json"})
-    too_long = InputTooLarge(f"the body has more than {most} bytes: send the rows in several calls")
-    if int(headers.get("Content-Length", "0")) > most:
-        raise too_long
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunks.append(message["body"])
-        size += len(chunks[-1])
-        if size > most:
-            raise too_long
-        more = message["more_body"]
-    return b"".join(chunks)
-
-
-def _is_json(content_type: str) -> bool:
-    if content_type == "application/json":
-        return True
-    media, *parameters = content_type.lower().split(";")
-    charsets = [value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters) if name.strip() == "charset"]
-    return media.strip() == "application/json" and charsets in ([], ["utf-8"])
 
 
 def _description(routes: Routes, family: Family, settings: GatewaySettings) -> dict[str, Any]:

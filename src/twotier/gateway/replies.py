@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError, create_model
 from structlog import get_logger
 
-from twotier.errors import NotServable, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.errors import NotExplainable, NotServable, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.family import Answer
 from twotier.gateway.forwarding import Ask, Scores
 from twotier.wire import Card, Info, Refusal, Refused, Scored
@@ -32,6 +32,10 @@ _REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
     Refusal.NOT_SERVABLE: (
         NotServable,
         "the version of {family} failed a check before serving: /readyz and the model server's log say which",
+    ),
+    Refusal.NOT_EXPLAINABLE: (
+        NotExplainable,
+        "the version of {family} that would answer is not linear and has no reasons to give: ask without explain, or pin a linear version",
     ),
     Refusal.EXPIRED: (UpstreamTimeout, "the model server had no time left for it within the call's budget"),
     Refusal.FAILED: (UpstreamInvalid, "the model server failed while scoring"),

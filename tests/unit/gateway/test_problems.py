@@ -31,6 +31,7 @@ EXPECTED = {
     "VersionSkew": 503,
     "SchemaMismatch": 503,
     "GoldenMismatch": 503,
+    "NotExplainable": 422,
     "GateRefused": 409,
     "UpstreamError": 502,
     "UpstreamUnavailable": 503,

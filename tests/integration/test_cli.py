@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import pytest
 
-from model_training import train
-from tests.folders import registry_over
 from tests.processes import free_port, gateway, model_server
 from tests.unit.client.peer import HANG_UP, peer, reply
 from tests.versions import artefact, flip_byte
@@ -40,17 +38,6 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
-
-
-@pytest.fixture(scope="module")
-def all_trained(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder in which every family has a champion."""
-    copy = Path(shutil.copytree(trained_data, tmp_path_factory.mktemp("all_trained") / "data"))
-    with registry_over(copy) as registry:
-        for family in registry.families.values():
-            if not registry.aliases(family.name):
-                train(registry, family, data=copy)
-    return copy
 
 
 @pytest.fixture

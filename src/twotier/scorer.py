@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
+from threadpoolctl import ThreadpoolController
 
 from twotier.card import Card, Spread
-from twotier.errors import SchemaMismatch
+from twotier.errors import NotExplainable, SchemaMismatch
+from twotier.explaining import Explainer
 from twotier.family import Answer, Family
 from twotier.linear import Matrix, fast
+from twotier.reasons import REASONS, Explained, Reasons
 
 
 class Model(Protocol):
@@ -27,7 +32,7 @@ class Model(Protocol):
 
 
 def matrix(family: Family, rows: Sequence[Sequence[Any]]) -> NDArray[Any]:
-    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number, else object.
+    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number (NaN if it is missing), else object.
 
     Raises ValueError or TypeError for rows that are not of the family's width or kind.
     """
@@ -35,6 +40,21 @@ def matrix(family: Family, rows: Sequence[Sequence[Any]]) -> NDArray[Any]:
     if made.ndim != 2 or made.shape[1] != len(family.features):
         raise ValueError(f"{len(family.features)} values make a row of {family.name!r}")
     return made
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Within it, trees are grown and asked by one thread.
+
+    Sharing out the few rows that there are costs OpenMP more than it gains, and where other processes want the same processors its
+    threads wait for each other: a row took 380 ms on two busy ones instead of 12.
+    """
+    limit: AbstractContextManager[object] = _openmp().limit(limits=1)
+    return limit
 
 
 class Scorer:
@@ -52,34 +72,57 @@ class Scorer:
             raise SchemaMismatch(f"{family.name} {card.version}: the model's classes are not the card's {card.classes}")
         self.family = family
         self.card = card
+        self._model = model
         self._predict = (fast(model, _probe(card)) if family.numeric else None) or _unchecked(model)
+
+    @cached_property
+    def positive(self) -> int:
+        """Place, in `card.classes`, of the label that scores are probabilities of: the cut-off's, or the last of two."""
+        return 1 if self.family.cutoff is None else self.card.classes.index(self.family.cutoff.positive)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the family's answers have a place for reasons."""
+        return issubclass(self.family.answer, Explained)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What gives the reasons of the version's answers. Raises NotExplainable."""
+        try:
+            return Explainer(self._model, self.family.features, self.positive)
+        except ValueError as error:
+            raise NotExplainable(f"{self.family.name} {self.card.version} has no reasons to give: {error}") from error
 
     def probabilities(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
         """Class probabilities of each row, in the order of `card.classes`. Raises whatever the model raises."""
         scores = self._predict(matrix(self.family, rows))
         return scores.tolist()  # type: ignore[no-any-return]
 
-    def answers(self, rows: Sequence[Sequence[Any]]) -> list[Answer | Exception]:
-        """The answer to each row, or, in its place, why that row cannot be scored.
+    def answers(self, rows: Sequence[Sequence[Any]], *, explain: bool = False) -> list[Answer | Exception]:
+        """The answer to each row, with its reasons if they are wanted, or, in its place, why that row cannot be scored.
 
         A row that makes the model raise fails alone: the rows are halved until only the guilty ones are left.
+        Raises NotExplainable if reasons are wanted and the version has none.
         """
+        explainer = self.explainer if explain else None
         try:
             scores = self.probabilities(rows)
+            reasons = explainer.reasons(matrix(self.family, rows)) if explainer else [None] * len(scores)
         except Exception as error:
             if len(rows) < 2:
                 return [error for _ in rows]
             middle = len(rows) // 2
-            return self.answers(rows[:middle]) + self.answers(rows[middle:])
-        return [self._answer(score) for score in scores]
+            return self.answers(rows[:middle], explain=explain) + self.answers(rows[middle:], explain=explain)
+        return [self._answer(*each) for each in zip(scores, reasons, strict=True)]
 
-    def _answer(self, score: list[float]) -> Answer | Exception:
+    def _answer(self, score: list[float], reasons: Reasons | None) -> Answer | Exception:
         if not math.isfinite(sum(score)):
             return ValueError("the model gave a probability that is not a finite number")
         try:
-            return self.family.decide(score, self.card)
+            answer = self.family.decide(score, self.card)
         except Exception as error:
             return error
+        return answer if reasons is None else answer.model_copy(update={REASONS: reasons})
 
 
 def _unchecked(model: Model) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
@@ -89,7 +132,7 @@ def _unchecked(model: Model) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
     """
 
     def predict(X: NDArray[Any]) -> NDArray[np.float64]:
-        with config_context(assume_finite=True, skip_parameter_validation=True):
+        with config_context(assume_finite=True, skip_parameter_validation=True), one_thread():
             return model.predict_proba(X)
 
     return predict

@@ -115,10 +115,11 @@ def _welcome(url: str, *own: str) -> None:
     from twotier.families import discover
     from twotier.settings import SharedSettings
 
-    family = next(iter(discover(SharedSettings.read().families).values()))
-    row = shlex.quote(json.dumps(dict(family.examples[0].row)))
+    # The shortest row of all is the one to try.
+    rows = {name: json.dumps(dict(family.examples[0].row)) for name, family in discover(SharedSettings.read().families).items()}
+    name, row = min(rows.items(), key=lambda each: len(each[1]))
     print(f"\ntwotier is ready: {url}/docs\n", flush=True)
-    print(f"  curl {url}/{family.name}/predict -H 'Content-Type: application/json' -d {row}\n", flush=True)
+    print(f"  curl {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(row)}\n", flush=True)
     if own:
         print(f"Each gateway has metrics of its own: {' '.join(f'{each}/metrics' for each in own)}\n", flush=True)
     print("Ctrl-C stops it.", flush=True)

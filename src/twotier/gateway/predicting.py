@@ -18,7 +18,7 @@ from twotier.gateway.pointers import MAX_FAULTS, pointer
 from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
 from twotier.gateway.strict_json import dumps, loads
 
-__all__ = ["Predicting", "Wish"]
+__all__ = ["Predicting", "Wish", "present"]
 
 _SLICE = 500
 """How many rows are validated before other callers get their turn."""
@@ -79,7 +79,13 @@ class Predicting:
         results = [values if isinstance(values, Refusal) else next(answered) or _unscored(rows.path(at)) for at, values in enumerate(read)]
         if not partial and any(isinstance(result, Refusal) for result in results):
             raise _refused(results)
-        return _present(rows, [_row_problem(result) if isinstance(result, Refusal) else result for result in results])
+        return _shaped(
+            rows,
+            [
+                _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
+                for row, result in zip(rows.items, results, strict=True)
+            ],
+        )
 
     async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
         read: list[list[Any] | Refusal] = []
@@ -113,7 +119,12 @@ class Predicting:
         return dumped
 
 
-def _present(rows: Rows, results: list[dict[str, Any]]) -> bytes:
+def present(family: Family, row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a row as callers see it: with the row as it was sent, if the family's answers repeat it."""
+    return dict(sorted({**row, **answer}.items())) if family.echo else answer
+
+
+def _shaped(rows: Rows, results: list[dict[str, Any]]) -> bytes:
     shaped: Any = results
     if rows.shape is Shape.ONE:
         shaped = results[0]

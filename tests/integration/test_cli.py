@@ -18,13 +18,13 @@ from tests.processes import free_port, gateway, model_server
 from tests.unit.client.peer import HANG_UP, peer, reply
 from tests.versions import artefact, flip_byte
 from twotier.cli import main
+from twotier.families import discover
 
 ROW = '{"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}'
 ANSWER = {"output": "Iris-virginica", "model_name": "log_reg_1"}
 
 PICKY = """
 from dataclasses import replace
-from twotier.families import discover
 from twotier.families.iris import FAMILY as iris
 FAMILY = replace(iris, name="picky", gate=replace(iris.gate, floor=1.0))
 """

@@ -26,6 +26,7 @@ def render(family: Family, card: Card, draft: Draft) -> str:
         "## Answers",
         f"Classes: {', '.join(f'`{label}`' for label in card.classes)}."
         + _cutoff(family, card),
+        *([_table(("option", "value"), ((f"`{name}`", f"`{value}`") for name, value in card.options.items()))] if card.options else []),
         "## Parameters",
         _table(("parameter", "value"), ((f"`{name}`", f"`{value}`") for name, value in card.parameters.items())),
         "## Made with",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import pytest
@@ -53,6 +54,18 @@ async def test_cancelled_and_forgotten() -> None:
     assert [JobStatus.CANCELLED] * 2 == [job.status for job in last]
     with pytest.raises(module.UnknownJob):
         await jobs.job(waiting[0])
+
+
+async def test_cancelled_while_it_is_being_started() -> None:
+    """Before it has a process, there is nothing to end yet; it ends all the same."""
+    jobs = Jobs(TrainingSettings())
+    job = await jobs.start(order())
+    while (await jobs.job(job.id)).status is JobStatus.QUEUED:
+        await asyncio.sleep(0)
+    first = await jobs.cancel(job.id)
+
+    assert JobStatus.RUNNING is first.status
+    assert JobStatus.CANCELLED is (await jobs.job(job.id, 60)).status
 
 
 async def test_a_training_that_is_deaf_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 
 import pytest
@@ -76,6 +77,12 @@ async def test_a_training_that_is_deaf_is_killed(monkeypatch: pytest.MonkeyPatch
         pass
 
     assert JobStatus.CANCELLED is (await jobs.cancel(job.id, 60)).status
+
+
+@pytest.mark.parametrize("name", ["__main__", "job", "tidy"])
+def test_a_program_begins_only_if_it_is_run(name: str) -> None:
+    """Imported, it does nothing."""
+    assert "main" in vars(importlib.import_module(f"model_training.{name}"))
 
 
 def test_the_package_has_nothing_else() -> None:

@@ -106,6 +106,7 @@ def test_too_many(front: Tier) -> None:
     cancelled = ask(front.url + first.headers["Location"], "DELETE")
 
     assert (200, "cancelled") == (cancelled.status, cancelled.json["status"])
+    assert cancelled.json == ask(front.url + first.headers["Location"], "DELETE").json
     assert 202 == train(front, {"estimator": "second"}).status
 
 

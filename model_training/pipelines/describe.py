@@ -26,8 +26,8 @@ GOLDEN_HELD_OUT = 4
 def ranges(family: Family, train: Labelled) -> dict[str, Spread]:
     """Spread of each feature whose values are all numbers; missing values do not count."""
     spreads = {}
-    for name in family.features:
-        values = [value for row in train.rows if (value := getattr(row, name)) is not None]
+    for name, column in zip(family.features, zip(*train.values(family), strict=True), strict=True):
+        values = [value for value in column if value is not None]
         if values and all(isinstance(value, float | int) and not isinstance(value, bool) for value in values):
             spreads[name] = Spread(minimum=min(values), maximum=max(values), mean=math.fsum(values) / len(values))
     return spreads

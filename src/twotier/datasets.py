@@ -71,4 +71,7 @@ def _open(path: Path, mode: str = "r") -> Any:
     try:
         return path.open(mode) if "b" in mode else path.open(mode, newline="", encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigurationError(f"there is no raw data at {path}: run from the repository's root, or set TWOTIER_DATA") from None
+        raise ConfigurationError(
+            f"there is no raw data at {path}: run where it is, or set TWOTIER_DATA;"
+            " to do without the families that come with twotier, set TWOTIER_SHIPPED=false"
+        ) from None

@@ -73,6 +73,9 @@ class SharedSettings(Settings):
     families: Path | None = None
     """Folder with family files of your own, beside those that are shipped."""
 
+    shipped: bool = True
+    """Whether the families that come with twotier are offered too; `false` leaves your own alone."""
+
     data: Path = Path("data")
     """Folder with `raw/` data; by default also the home of the ledger, the artefacts and the keys."""
 

@@ -76,11 +76,11 @@ def _say(sentence: str) -> None:
 
 
 def _welcome(gateway: Service) -> None:
-    from twotier.families import discover
+    from twotier.families import offered
     from twotier.settings import SharedSettings
 
     url = gateway.ready_url.removesuffix("/readyz")
-    family = next(iter(discover(SharedSettings.read().families).values()))
+    family = next(iter(offered(SharedSettings.read()).values()))
     row = shlex.quote(json.dumps(dict(family.examples[0].row)))
     print(f"\ntwotier is ready: {url}/docs\n", flush=True)
     print(f"  curl {url}/{family.name}/predict -H 'Content-Type: application/json' -d {row}\n", flush=True)

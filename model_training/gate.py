@@ -28,18 +28,22 @@ _Finding = tuple[str, str]
 """One of the three above, and a sentence without its full stop."""
 
 
-def judge(registry: Registry, version: Version, held_out: Labelled) -> GateReport:
-    """Judge a published version: it passes if no finding is `failed`."""
+def judge(registry: Registry, version: Version, held_out: Labelled | None, *, noted: Sequence[str] = ()) -> GateReport:
+    """Judge a published version: it passes if no finding is `failed`.
+
+    Without rows whose labels are known, its metric is not judged, and the report says so. `noted` are further findings, of no weight.
+    """
     try:
         scorer = registry.load(version.family, version.name)
     except NotServable as error:
         return GateReport(passed=False, findings=(f"{_FAILED}: the published artefact cannot be loaded: {error}.",))
     family, predict = scorer.family, predictor(scorer)
     findings = [
+        *((_NOTED, sentence) for sentence in noted),
         _guarded("the floor", lambda: _floor(scorer, held_out)),
         _guarded("the examples", lambda: _examples(scorer)),
         *(_guarded(f"check {name}", lambda: _check(name, check, predict)) for name, check in family.gate.checks.items()),
-        *_against_champion(registry, scorer, held_out),
+        *(_against_champion(registry, scorer, held_out) if held_out else ()),
     ]
     return GateReport(
         passed=all(verdict != _FAILED for verdict, _ in findings),
@@ -78,9 +82,12 @@ def _metric(scorer: Scorer, held_out: Labelled) -> float:
     return metrics[name]
 
 
-def _floor(scorer: Scorer, held_out: Labelled) -> _Finding:
-    gate, value = scorer.family.gate, _metric(scorer, held_out)
-    found = f"{gate.metric} is {value:.4f} on {len(held_out.rows)} held-out rows, and at least {gate.floor} is wanted"
+def _floor(scorer: Scorer, held_out: Labelled | None) -> _Finding:
+    gate = scorer.family.gate
+    if held_out is None:
+        return _NOTED, f"{gate.metric}, of which at least {gate.floor} is wanted, was not judged: there are no rows with known labels"
+    value, kind = _metric(scorer, held_out), "sample" if scorer.card.adopted else "held-out"
+    found = f"{gate.metric} is {value:.4f} on {len(held_out.rows)} {kind} rows, and at least {gate.floor} is wanted"
     return _PASSED if value >= gate.floor else _FAILED, found
 
 

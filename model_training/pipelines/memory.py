@@ -45,7 +45,7 @@ def run(family: Family, estimator: str, data: Path, progress: Progress) -> Train
     facts = DataFacts(
         source=family.dataset.source, sha256=fingerprint, train_rows=len(train.rows), test_rows=len(test.rows), seed=SEED
     )
-    scorer = Scorer(family, _preliminary(family, estimator, model, facts), model)
+    scorer = Scorer(family, preliminary(family, estimator, model, facts), model)
     draft = Draft(
         classes=scorer.card.classes,
         parameters=parameters(model),
@@ -59,7 +59,7 @@ def run(family: Family, estimator: str, data: Path, progress: Progress) -> Train
     return Trained(model, draft, test)
 
 
-def _preliminary(family: Family, estimator: str, model: Model, facts: DataFacts) -> Card:
+def preliminary(family: Family, estimator: str, model: Model, facts: DataFacts) -> Card:
     """As much of a card as it takes to score, for a version that has no number yet."""
     return Card(
         family=family.name,

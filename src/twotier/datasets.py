@@ -51,6 +51,14 @@ def csv_dataset(
     return Dataset(source=source, target=target, batches=batches, fingerprint=fingerprint, table=table)
 
 
+def truth(cell: str) -> bool:
+    """Read a cell that says true or false, in whichever case. Raises ValueError for any other."""
+    try:
+        return {"true": True, "false": False}[cell.lower()]
+    except KeyError:
+        raise ValueError("neither true nor false") from None
+
+
 def _column(
     path: Path, name: str, read: Callable[[str], Any], missing: tuple[str, ...], rows: Sequence[Mapping[Any, Any]], first: int
 ) -> list[Any]:

@@ -57,11 +57,12 @@ def _train(registry: Registry, family: Family, estimator: str | None) -> bool:
             progress=lambda stage, done: bar.update(task, completed=done, description=f"{family.name}: {stage}"),
         )
     assert version.gate is not None, version
-    _report(version, champion=registry.aliases(family.name).get("champion"))
+    report(version, champion=registry.aliases(family.name).get("champion"))
     return version.gate.passed
 
 
-def _report(version: Version, champion: str | None) -> None:
+def report(version: Version, champion: str | None) -> None:
+    """Print a version that has been judged."""
     assert version.gate is not None, version
     print(f"{version.family} {version.name}")
     for split, metrics in sorted(version.metrics.items(), reverse=True):

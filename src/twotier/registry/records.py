@@ -34,6 +34,9 @@ class Draft:
     cutoff: float | None = None
     """Score from which the decision is positive, if training learnt one."""
 
+    adopted: str | None = None
+    """SHA-256 of the pickle that it was adopted from, if it was not trained here."""
+
     sources: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each code file that made the version, by name; for the model card."""
 

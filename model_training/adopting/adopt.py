@@ -36,7 +36,7 @@ def adopt(
     `sample` is CSV text with a header; `target` names its column with the right labels, if it has one. Reading the pickle runs its code.
     The version becomes champion if its gate finds no fault and there is no champion yet; `who` is put down as the one who made it so.
 
-    Raises ConfigurationError and VersionSkew; then there is no new version and no new file.
+    Raises ConfigurationError and VersionSkew; then there is no new version and no new file but an empty registry's.
     """
     if not NAME.match(name):
         raise ConfigurationError(f"a family's name is lower-case letters, digits and _, at most 40, beginning with a letter, not {name!r}")

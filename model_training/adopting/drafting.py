@@ -48,7 +48,8 @@ def description(
     shares = Counter(sample.labels or known)
     chance = 0.5 if len(known) == 2 else int(100 * max(shares.values()) / shares.total()) / 100
     # One row per label, as far as there are; golden rows are at least two.
-    rows = dict.fromkeys([*(likeliest.index(label) for label in known[:MAX_EXAMPLES] if label in likeliest), 0, 1])
+    first = [likeliest.index(label) for label in known[:MAX_EXAMPLES] if label in likeliest]
+    rows = first if len(first) > 1 else [0, 1]
     return Description(
         name=name,
         pickle=pickle.name,
@@ -60,7 +61,7 @@ def description(
         model=code,
         metric="auc" if len(known) == 2 else "accuracy",
         floor=chance,
-        examples=[(dict(zip(sample.names, sample.values[row], strict=True)), likeliest[row]) for row in [*rows][: max(2, min(len(known), MAX_EXAMPLES))]],
+        examples=[(dict(zip(sample.names, sample.values[row], strict=True)), likeliest[row]) for row in rows],
     )
 
 

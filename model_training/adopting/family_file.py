@@ -165,7 +165,7 @@ def _annotation(column: Column) -> str:
 
 def _example(row: Mapping[str, Any], label: Any) -> str:
     items = filled((f"{quoted(name)}: {_value(value)}" for name, value in row.items()), 4)
-    lines = ("Example(", "    row={", items.removeprefix(" " * 8), "    },", f'    answer={{"output": {_value(label)}}},', "),")
+    lines = ("Example(", "    row={", items.removeprefix(" " * 8), "    },", f'    answer={{"output": {written(label).expression}}},', "),")
     return "\n".join(" " * 8 + line for line in lines)
 
 

@@ -54,6 +54,7 @@ def parts(value: Any) -> Iterator[BaseEstimator]:
         seen.add(id(value))
         if isinstance(value, BaseEstimator):
             yield value
+        if type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__"):
             value = vars(value)
         if isinstance(value, Mapping):
             value = list(value.values())

@@ -32,13 +32,16 @@ class Model(Protocol):
 
 
 def matrix(family: Family, rows: Sequence[Sequence[Any]]) -> NDArray[Any]:
-    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number (NaN if it is missing), else object.
+    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number, else object; what is missing is NaN.
 
     Raises ValueError or TypeError for rows that are not of the family's width or kind.
     """
     made = np.asarray(rows, dtype=np.float64 if family.numeric else object)
     if made.ndim != 2 or made.shape[1] != len(family.features):
         raise ValueError(f"{len(family.features)} values make a row of {family.name!r}")
+    if not family.numeric:
+        # Text too: scikit-learn's imputers look for NaN.
+        made[np.equal(made, np.array(None))] = math.nan
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 from tests.processes import free_port, gateway, model_server, training
 from tests.unit.client.peer import HANG_UP, peer, reply
@@ -111,6 +113,30 @@ def test_train_reports_what_came_of_it(data: Path, run: Run) -> None:
     assert "  the champion is log_reg_1; to change it: twotier promote iris log_reg_2" == lines[-1]
 
 
+def test_adopt(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --trust nothing is read; then it reports as training does, and ends with 1 if the gate refused."""
+    monkeypatch.chdir(tmp_path)
+    rows = [(float(number), number > 4) for number in range(10)]
+    Path("model.pkl").write_bytes(pickle.dumps(DecisionTreeClassifier().fit([row[:1] for row in rows], [row[1] for row in rows])))
+    Path("sizes.csv").write_text("size\n" + "".join(f"{size}\n" for size, _ in rows))
+
+    untrusted = run("adopt", "model.pkl", "--name", "size", "--sample", "sizes.csv")
+    reserved = run("adopt", "model.pkl", "--name", "models", "--sample", "sizes.csv", "--trust")
+    assert [] == list(tmp_path.glob("families"))
+    adopted = run("adopt", "model.pkl", "--name", "size", "--sample", "sizes.csv", "--trust")
+
+    assert 2 == untrusted.code and untrusted.err.startswith("twotier: reading model.pkl runs whatever code is in it")
+    assert (2, True) == (reserved.code, reserved.err.startswith("twotier: a family may not be called models: the gateway has a route"))
+    assert 0 == adopted.code, adopted.err
+    assert ["size decision_tree_classifier_1", "  gate   passed"] == adopted.out.splitlines()[:2]
+    assert ["  it is the champion", "  wrote  families/size.py, twotier.toml"] == adopted.out.splitlines()[-2:]
+    assert ["-", "-", "passed", "champion"] == run("models").out.split()[-4:]
+
+    Path("rows.csv").write_text("size,big\n" + "".join(f"{size},{not big}\n" for size, big in rows))
+    refused = run("adopt", "model.pkl", "--name", "wrong", "--sample", "rows.csv", "--target", "big", "--trust")
+    assert (1, "  gate   REFUSED") == (refused.code, refused.out.splitlines()[2])
+
+
 def test_export(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`export` copies what serves into a data folder, says so, and replaces nothing."""
     folder = tmp_path / "promoted"
@@ -194,7 +220,7 @@ def test_models_and_promote(data: Path, run: Run) -> None:
 
     moved = run("promote", "iris", "log_reg_2", "--who", "ada", "--why", "it is newer")
     added = run("promote", "iris", "log_reg_1", "--alias", "challenger")
-    listed, everything = run("models", "iris"), run("models")
+    listed, all_families = run("models", "iris"), run("models")
 
     assert "iris: champion was log_reg_1 and is now log_reg_2\n" == moved.out
     assert "iris: challenger was nothing and is now log_reg_1\n" == added.out

@@ -112,11 +112,11 @@ def _say(sentence: str) -> None:
 
 
 def _welcome(url: str, *own: str) -> None:
-    from twotier.families import discover
+    from twotier.families import offered
     from twotier.settings import SharedSettings
 
     # The shortest row of all is the one to try.
-    rows = {name: json.dumps(dict(family.examples[0].row)) for name, family in discover(SharedSettings.read().families).items()}
+    rows = {name: json.dumps(dict(family.examples[0].row)) for name, family in offered(SharedSettings.read()).items()}
     name, row = min(rows.items(), key=lambda each: len(each[1]))
     print(f"\ntwotier is ready: {url}/docs\n", flush=True)
     print(f"  curl {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(row)}\n", flush=True)

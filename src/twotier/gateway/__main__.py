@@ -11,7 +11,7 @@ from types import FrameType
 import uvicorn
 
 from twotier.errors import ConfigurationError
-from twotier.families import discover
+from twotier.families import offered
 from twotier.gateway.app import create_app
 from twotier.gateway.readiness import Lifecycle
 from twotier.gateway.settings import GatewaySettings
@@ -61,7 +61,7 @@ def main() -> int:
     """Run the gateway. Returns the exit code: 2 if it is not configured well, which one line on stderr says."""
     try:
         settings = GatewaySettings.read()
-        app = create_app(settings, discover(SharedSettings.read().families))
+        app = create_app(settings, offered(SharedSettings.read()))
         listeners = _listen(settings)
     except ConfigurationError as error:
         print(f"twotier gateway: {error}", file=sys.stderr)

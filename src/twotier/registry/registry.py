@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from twotier.card import Card
 from twotier.errors import ConfigurationError, GateRefused, InputRefused, SignatureInvalid, UnknownVersion
-from twotier.families import Families, discover
+from twotier.families import Families, offered
 from twotier.family import Family
 from twotier.registry import keys
 from twotier.registry.artefact import assemble, write_card
@@ -42,7 +42,7 @@ class Registry:
     def open(cls, settings: RegistrySettings, shared: SharedSettings) -> Self:
         """Open the registry that the settings describe; make or upgrade its ledger. Raises ConfigurationError."""
         home = shared.data
-        families = discover(shared.families, shared.options)
+        families = offered(shared)
         store = ArtefactStore(settings.store_url or str(home / "models"))
         ledger = Ledger(settings.ledger_url or f"sqlite:///{home / 'database.sqlite'}")
         return cls(families, ledger, store, settings, home)

@@ -14,7 +14,10 @@ from twotier.errors import UpstreamUnavailable
 from twotier.gateway import problems
 from twotier.gateway.strict_json import dumps
 
-__all__ = ["answer_error", "answer_http_exception", "json_response", "problem_response", "tagged_response"]
+__all__ = ["NO_STORE", "answer_error", "answer_http_exception", "json_response", "problem_response", "tagged_response"]
+
+NO_STORE = {"Cache-Control": "no-store"}
+"""Of answers that are not to be kept by anybody on the way."""
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import time
 from typing import Any
 
 from pydantic import Field, create_model
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from twotier.errors import InputRefused, InputTooLarge, UnknownFamily, UnknownVersion
+from twotier.errors import InputRefused, UnknownFamily
 from twotier.families import Families
 from twotier.family import Family
+from twotier.gateway.answers import NO_STORE
 from twotier.gateway.forwarding import Timing
+from twotier.gateway.incoming import DEADLINE_HEADER, deadline, read_body
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import clean
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.problems import Problem
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.versions import is_name
+from twotier.gateway.versions import checked
 
-__all__ = ["DEADLINE_HEADER", "add", "add_unknown"]
-
-DEADLINE_HEADER = "X-Request-Deadline-Ms"
+__all__ = ["add", "add_unknown"]
 
 _PROBLEMS = (400, 413, 415, 422, 502, 503, 504)
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def add(routes: Routes, family: Family, predicting: Predicting, settings: GatewaySettings) -> None:
@@ -35,14 +31,12 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
     flags = ("partial", *family.on_request)
 
     async def predict(request: Request) -> Response:
-        deadline = time.monotonic() + _budget_ms(request, settings.budget_ms) / 1000
-        version = request.path_params.get("version")
-        if version is not None and not is_name(version):
-            raise UnknownVersion(f"{family.name} has no version or alias of that name: GET /models/{family.name} lists them")
+        until = deadline(request, settings)
+        version = checked(family.name, request.path_params["version"]) if "version" in request.path_params else None
         wanted = _flags(request, flags)
         wish = Wish(version, wanted, "partial" in wanted)
-        body = await _body(request, settings.max_body_bytes)
-        return Response(await predicting.predict(body, wish, deadline, Timing()), 200, _NO_STORE, "application/json")
+        body = await read_body(request, settings)
+        return Response(await predicting.predict(body, wish, until, Timing()), 200, NO_STORE, "application/json")
 
     description = _description(routes, family, settings)
     parameters = description.pop("parameters")
@@ -68,15 +62,6 @@ def add_unknown(routes: Routes, families: Families) -> None:
     routes.hidden("/{family}/versions/{version}/predict", predict_unknown)
 
 
-def _budget_ms(request: Request, most: int) -> int:
-    given = request.headers.get(DEADLINE_HEADER)
-    if given is None:
-        return most
-    if not re.fullmatch("[0-9]{1,9}", given) or int(given) == 0:
-        raise InputRefused(f"{DEADLINE_HEADER} must be a whole number of milliseconds, from 1 to 999999999")
-    return min(most, int(given))
-
-
 def _flags(request: Request, known: tuple[str, ...]) -> frozenset[str]:
     """The names of the query parameters that are true."""
     if not request.scope["query_string"]:
@@ -91,37 +76,6 @@ def _flags(request: Request, known: tuple[str, ...]) -> frozenset[str]:
             raise InputRefused(f"the query parameter {name} must be true or false")
         given[name] = value
     return frozenset(name for name, value in given.items() if value == "true")
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The body, if it is JSON by its headers, and no longer than allowed: nothing beyond that is read."""
-    headers = request.headers
-    if not _is_json(headers.get("Content-Type", "")) or headers.get("Content-Encoding", "identity") != "identity":
-        raise HTTPException(415, headers={"Accept": "application/json"})
-    too_long = InputTooLarge(f"the body has more than {most} bytes: send the rows in several calls")
-    if int(headers.get("Content-Length", "0")) > most:
-        raise too_long
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunks.append(message["body"])
-        size += len(chunks[-1])
-        if size > most:
-            raise too_long
-        more = message["more_body"]
-    return b"".join(chunks)
-
-
-def _is_json(content_type: str) -> bool:
-    if content_type == "application/json":
-        return True
-    media, *parameters = content_type.lower().split(";")
-    charsets = [value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters) if name.strip() == "charset"]
-    return media.strip() == "application/json" and charsets in ([], ["utf-8"])
 
 
 def _description(routes: Routes, family: Family, settings: GatewaySettings) -> dict[str, Any]:

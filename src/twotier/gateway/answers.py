@@ -9,6 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from twotier.errors import UpstreamUnavailable
 from twotier.gateway import problems
@@ -35,21 +36,33 @@ def tagged_response(request: Request, body: bytes, headers: Mapping[str, str]) -
     return Response(body, 200, headers, "application/json")
 
 
-def problem_response(error: Exception, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The problem that answers an error."""
+def problem_response(error: Exception, request_id: str, headers: Mapping[str, str] | None = None, path: str = "") -> Response:
+    """The problem that answers an error on that path."""
     made = problems.problem(error, request_id)
     if isinstance(error, UpstreamUnavailable):
         headers = {**(headers or {}), "Retry-After": str(error.retry_after)}
-    return Response(dumps(made), made["status"], headers, problems.MEDIA_TYPE)
+    return _sent(made, headers, path)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Handle one of our errors."""
-    return problem_response(error, request.state.request_id)
+    return problem_response(error, request.state.request_id, path=request.scope["path"])
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Handle a bare status of the web framework, such as 404 or 405."""
     assert isinstance(error, HTTPException)
-    made = problems.of_status(error.status_code, request.state.request_id)
-    return Response(dumps(made), error.status_code, error.headers, problems.MEDIA_TYPE)
+    headers = error.headers
+    if error.status_code == 405:
+        # The framework knows the methods of one route alone, and a path may have several.
+        there = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+        headers = {"Allow": ", ".join(sorted({method for route in there for method in route.methods}))}
+    return _sent(problems.of_status(error.status_code, request.state.request_id), headers, request.scope["path"])
+
+
+def _sent(made: dict[str, Any], headers: Mapping[str, str] | None, path: str) -> Response:
+    if path.startswith("/v2"):
+        # Clients of the inference protocol look there, and nowhere else, for what was wrong.
+        first = [f"{fault['pointer']} {fault['detail']}" for fault in made.get("errors", [])[:1]]
+        made = made | {"error": ": ".join([made["detail"], *first])}
+    return Response(dumps(made), made["status"], headers, problems.MEDIA_TYPE)

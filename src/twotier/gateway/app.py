@@ -17,14 +17,16 @@ from twotier.gateway.metrics import Metrics
 from twotier.gateway.openapi import Described, Routes
 from twotier.gateway.predicting import Predicting
 from twotier.gateway.readiness import Lifecycle
-from twotier.gateway.routes import health, home, metrics, models, predict
+from twotier.gateway.routes import health, heritage, home, metrics, models, oip, predict
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.telemetry import Telemetry
 from twotier.gateway.upstream import Upstream
 
 __all__ = ["RESERVED", "create_app"]
 
-RESERVED = frozenset({"docs", "healthz", "jobs", "livez", "metrics", "models", "predict", "predictions", "problems", "readyz", "v1", "v2"})
+RESERVED = frozenset(
+    "docs healthz jobs livez metrics models predict predictions problems readyz serve_decision_tree train_decision_tree v1 v2".split()
+)
 """First segments of fixed routes, present or promised: no family may be called that."""
 
 _DESCRIPTION = "Predictions by scikit-learn models. Every error is a problem (RFC 9457): `GET` its `type` to read what it means."
@@ -60,9 +62,12 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     app.state.lifecycle = lifecycle
     app.add_middleware(Telemetry, metrics=measured, lifecycle=lifecycle, access_log=settings.access_log)
     routes = Routes(app)
-    for family in families.values():
-        predict.add(routes, family, Predicting(family, upstream, measured, settings.max_rows), settings)
+    predicting = {name: Predicting(family, upstream, measured, settings.max_rows) for name, family in families.items()}
+    for name, family in families.items():
+        predict.add(routes, family, predicting[name], settings)
     home.add(routes)
+    heritage.add(routes, families, predicting, catalogue, lifecycle, settings)
+    oip.add(routes, families, predicting, catalogue, lifecycle, settings)
     models.add(routes, families, catalogue, settings.budget_ms / 1000)
     health.add(routes, catalogue, list(families), lifecycle)
     metrics.add(routes, measured)

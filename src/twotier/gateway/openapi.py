@@ -77,14 +77,23 @@ class Routes:
         """Add a route to send to; see `_operation` for its description."""
         self._add(path, endpoint, "POST", **description)
 
-    def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
-        """Add a route to send to that is not described."""
-        self._app.add_api_route(path, endpoint, methods=["POST"], include_in_schema=False, response_class=Response)
+    def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "POST") -> None:
+        """Add a route that is not described."""
+        self._app.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_class=Response)
 
     def _add(
-        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str, *, summary: str, tag: str, **description: Any
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        method: str,
+        *,
+        summary: str,
+        tag: str,
+        instead: str | None = None,
+        **description: Any,
     ) -> None:
-        operation = _operation(**description)
+        """`instead` says what to use rather than a route that is deprecated."""
+        operation = _operation(**description) | ({"description": instead, "deprecated": True} if instead else {})
         self._app.add_api_route(
             path, endpoint, methods=[method], summary=summary, tags=[tag], response_class=Response, openapi_extra=operation
         )
@@ -101,9 +110,10 @@ def _operation(
     problems: Sequence[int] = (),
     parameters: Sequence[dict[str, Any]] = (),
     body: dict[str, Any] | None = None,
+    media_type: str = "application/json",
     not_modified: bool = False,
 ) -> dict[str, Any]:
-    """What an operation reads and answers. Any may also end in 500, which is a fault of the gateway's own."""
+    """What an operation reads (`body`, of that media type) and answers. Any may also end in 500: a fault of the gateway's own."""
     answers = {str(status): answer for status, answer in responses.items()}
     if not_modified:
         answers["304"] = {"description": "It is the same still."}
@@ -113,7 +123,7 @@ def _operation(
         answers["503"]["headers"] = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
     made: dict[str, Any] = {"parameters": list(parameters), "responses": answers}
     if body is not None:
-        made["requestBody"] = {"required": True, "content": {"application/json": body}}
+        made["requestBody"] = {"required": True, "content": {media_type: body}}
     return made
 
 

@@ -7,7 +7,7 @@ if any of its values is an object, it is a keyed object of rows; otherwise it is
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -18,7 +18,7 @@ from twotier.errors import Fault, InputRefused
 from twotier.family import Family
 from twotier.gateway.pointers import MAX_FAULTS, clean, pointer
 
-__all__ = ["Path", "Refusal", "Rows", "RowReader", "Shape", "Where"]
+__all__ = ["Path", "Refusal", "Rows", "RowReader", "Shape", "Where", "keyed", "refusal"]
 
 _MAX_DETAIL = 200
 
@@ -42,7 +42,10 @@ class Rows:
     """Rows as they came, not yet validated."""
 
     shape: Shape
-    items: Sequence[Any]
+    items: Iterable[Any]
+    """Read once, in order, so that rows need not be held in two forms at a time."""
+
+    count: int
     keys: Sequence[str] = ()
     """The caller's keys, if the rows are keyed."""
 
@@ -66,6 +69,11 @@ class Refusal:
     count: int
 
 
+def keyed(document: Mapping[str, Any]) -> Rows:
+    """Rows by key."""
+    return Rows(Shape.KEYED, document.values(), len(document), list(document))
+
+
 class RowReader:
     """Reads rows of one family."""
 
@@ -79,23 +87,23 @@ class RowReader:
 
     def check_count(self, rows: Rows) -> None:
         """Raise InputRefused if there is no row, or too many: their number is part of the schema."""
-        if not rows.items:
+        if not rows.count:
             raise _whole(f"{rows.shape.value} with no row in it: send at least one row")
-        if len(rows.items) > self._max_rows:
-            raise _whole(f"{len(rows.items)} rows are too many for one call: send at most {self._max_rows}")
+        if rows.count > self._max_rows:
+            raise _whole(f"{rows.count} rows are too many for one call: send at most {self._max_rows}")
 
     def rows(self, document: Any) -> Rows:
         """Tell the shape. Raises InputRefused for what holds no row in any shape."""
         if isinstance(document, list):
-            return Rows(Shape.LIST, document)
+            return Rows(Shape.LIST, document, len(document))
         if not isinstance(document, dict):
             words = "rows are objects: send one, a list of them, or an object of them"
             raise InputRefused(words, [Fault("", "must be an object or a list")])
         if not document:
             raise _whole("an empty object is no row, and holds none: send at least one row")
         if document.keys().isdisjoint(self._names) and any(isinstance(value, dict) for value in document.values()):
-            return Rows(Shape.KEYED, list(document.values()), list(document))
-        return Rows(Shape.ONE, [document])
+            return keyed(document)
+        return Rows(Shape.ONE, [document], 1)
 
     def read(self, row: Any, where: Where) -> list[Any] | Refusal:
         """The row's values in feature order, or what is wrong with it; `where` is the pointer to it, or to something in it."""
@@ -104,7 +112,7 @@ class RowReader:
             try:
                 return self._values(self._validate(row))
             except ValidationError as error:
-                return _refusal(error, where, {})
+                return refusal(error, where, {})
         return self._read_renamed(row, where)
 
     def _read_renamed(self, row: Any, where: Where) -> list[Any] | Refusal:
@@ -128,7 +136,7 @@ class RowReader:
         try:
             read = self._values(self._validate(renamed))
         except ValidationError as error:
-            others = _refusal(error, where, spelled)
+            others = refusal(error, where, spelled)
             return Refusal([*faults, *others.faults][:MAX_FAULTS], count + others.count)
         return Refusal(faults, count) if count else read
 
@@ -143,7 +151,7 @@ def _whole(detail: str) -> InputRefused:
     return InputRefused(detail, [Fault("", detail)])
 
 
-def _refusal(error: ValidationError, where: Where, spelled: dict[str, str]) -> Refusal:
+def refusal(error: ValidationError, where: Where, spelled: dict[str, str]) -> Refusal:
     """What pydantic found, at the names that the caller used."""
     return Refusal(list(_faults(error, where, spelled)), error.error_count())
 

@@ -43,7 +43,7 @@ def test_tells_the_shape(document: Any, shape: Shape, count: int) -> None:
     """A list is a list; an object with a feature's name is a row; one with objects in it is keyed; any other is a row."""
     rows = reader.rows(document)
 
-    assert (shape, count) == (rows.shape, len(rows.items))
+    assert (shape, count) == (rows.shape, rows.count)
 
 
 @pytest.mark.parametrize("document", [[], {}, None, 1, "text", True], ids=repr)
@@ -62,7 +62,7 @@ def test_refuses_too_many_rows(document: Any) -> None:
 
 def test_points_into_a_form_of_its_own() -> None:
     """Rows that were sent in another form than objects say themselves where their cells stand."""
-    rows = Rows(Shape.LIST, [ROW], place=lambda index, inner: ("data", *(FAMILY.features.index(str(name)) + 4 * index for name in inner)))
+    rows = Rows(Shape.LIST, [ROW], 1, place=lambda at, inner: ("data", *(FAMILY.features.index(str(name)) + 4 * at for name in inner)))
 
     assert ("/data", "/data/6") == (rows.pointer(1), rows.pointer(1, "PetalLengthCm"))
 

@@ -1,5 +1,19 @@
 """Training: raw data in, versions that passed their gate out. The data folder is always handed in."""
 
-from model_training.training import train
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model_training.training import train
 
 __all__ = ["train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `train` when it is wanted: it brings scikit-learn along, which the training service can do without."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from model_training.training import train
+
+    return train

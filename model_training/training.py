@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from model_training.gate import CHAMPION, judge
 from model_training.pipelines import memory
 from model_training.pipelines.memory import Progress
-from twotier.errors import ConfigurationError
+from twotier.errors import AliasMoved, ConfigurationError
 from twotier.family import Family
 from twotier.registry import Registry, Version
 
@@ -36,6 +37,10 @@ def train(registry: Registry, family: Family, estimator: str | None = None, *, d
     report = judge(registry, version, trained.held_out)
     version = registry.record_gate(version, report)
     if report.passed and CHAMPION not in registry.aliases(family.name):
-        registry.promote(family.name, CHAMPION, version.name, who="training", why="the first version that passed its gate")
+        # Another training may have been first in the meantime.
+        with suppress(AliasMoved):
+            registry.promote(
+                family.name, CHAMPION, version.name, who="training", why="the first version that passed its gate", expected=None
+            )
     progress("done", 1.0)
     return version

@@ -2,6 +2,7 @@
 
 TwotierError
 ├── ConfigurationError          a setting, a key or a family file makes no sense; the message names it and says what to do
+│   └── LedgerSealed            the ledger can only be read, as in an image
 ├── InputRefused                rows that break their schema; carries the faults, each with a JSON pointer to the cell
 │   ├── InputUnreadable         not the JSON that rows are sent in: bad syntax, a name given twice, a number out of range
 │   └── InputTooLarge           more bytes than one call may have
@@ -14,8 +15,14 @@ TwotierError
 │   ├── SchemaMismatch          the artefact's features are not the family's
 │   └── GoldenMismatch          the loaded model does not answer its golden rows as it did in training
 ├── GateRefused                 a version did not pass its family's gate, so no alias may point at it
+├── AliasMoved                  an alias does not point where whoever wants to move it takes it to point
+├── UnknownJob                  no training job of that id
+├── KeyReused                   an idempotency key that stands for another order
+├── TrainingNotOffered          no training service is set
+├── TrainingFailed              a training job ended without a version
 └── UpstreamError               the model server did not give an answer that may be passed on
     ├── UpstreamUnavailable     it could not be reached, or said that it cannot serve now
+    │   └── TrainingUnavailable the same of the training service
     ├── UpstreamTimeout         no answer within the request's budget
     └── UpstreamInvalid         it answered, but not what it promised to
 """
@@ -32,6 +39,10 @@ class TwotierError(Exception):
 
 class ConfigurationError(TwotierError):
     """A setting, a key or a family file makes no sense."""
+
+
+class LedgerSealed(ConfigurationError):
+    """The ledger can only be read, as in an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,26 @@ class GateRefused(TwotierError):
     """The version did not pass its family's gate, so no alias may point at it."""
 
 
+class AliasMoved(TwotierError):
+    """The alias does not point where whoever wants to move it takes it to point: somebody else was faster."""
+
+
+class UnknownJob(TwotierError):
+    """No training job of that id, or it ended so long ago that it is forgotten."""
+
+
+class KeyReused(TwotierError):
+    """An idempotency key that stands for another order."""
+
+
+class TrainingNotOffered(TwotierError):
+    """No training service is set."""
+
+
+class TrainingFailed(TwotierError):
+    """A training job ended without a version."""
+
+
 class UpstreamError(TwotierError):
     """The model server did not give an answer that may be passed on."""
 
@@ -111,6 +142,10 @@ class UpstreamUnavailable(UpstreamError):
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class TrainingUnavailable(UpstreamUnavailable):
+    """The training service could not be reached, did not answer as it should, or has too much to do."""
 
 
 class UpstreamTimeout(UpstreamError):

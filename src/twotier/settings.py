@@ -22,7 +22,7 @@ from twotier.errors import ConfigurationError
 CONFIG_FILE = "TWOTIER_CONFIG"
 """The environment variable that names the TOML file; by default `twotier.toml` in the working directory, if there is one."""
 
-SECTIONS = ("twotier", "registry", "model_server", "gateway")
+SECTIONS = ("twotier", "registry", "training", "model_server", "gateway")
 """The TOML tables: what is shared, then one per part."""
 
 

@@ -1,12 +1,22 @@
-"""What the two tiers say to each other, and all of it: they share this module and HTTP, nothing else.
+"""What the gateway says to the model server and to the training service, and all of it: they share this module and HTTP, nothing else.
 
-The gateway posts JSON to three paths of the model server:
+The gateway posts JSON to these paths of the model server:
 
 | path | body | 200 answer |
 |---|---|---|
 | `/score` | `{"blocks": [Block, …]}` | one `Scored` or `Refused` per block, in order |
 | `/info` | `{}` | `Info` |
 | `/card` | `{"family": …, "version": …}` | `Card`, or `Refused` |
+| `/alias` | `{"family": …, "alias": …}` | `Alias`, or `Refused` |
+| `/move` | `{"order": Move}` | `Alias`, or `Refused` |
+
+and to these of the training service:
+
+| path | body | 200 answer |
+|---|---|---|
+| `/train` | `TrainingOrder` | `Job`, or `Refused` |
+| `/job` | `JobQuery` | `Job`, or `Refused` |
+| `/cancel` | `JobQuery` | `Job`, or `Refused` |
 
 A block is one gateway call's rows for one version. BentoML's batcher merges the blocks of several calls into one list, so nothing that
 concerns one block may raise: it is answered in that block's own result.
@@ -23,7 +33,27 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from twotier.card import Card
 
-__all__ = ["AliasInfo", "Block", "Card", "FamilyInfo", "Info", "Refusal", "Refused", "RowFault", "Scored", "VersionInfo"]
+__all__ = [
+    "Alias",
+    "AliasInfo",
+    "AliasMove",
+    "Block",
+    "Card",
+    "FamilyInfo",
+    "Info",
+    "Job",
+    "JobFacts",
+    "JobQuery",
+    "JobStatus",
+    "Move",
+    "Refusal",
+    "Refused",
+    "RowFault",
+    "Scored",
+    "Trained",
+    "TrainingOrder",
+    "VersionInfo",
+]
 
 
 class _Message(BaseModel):
@@ -49,13 +79,20 @@ class Block(_Message):
 
 
 class Refusal(StrEnum):
-    """Why a whole block or a card is refused."""
+    """Why a whole block, or anything else that was asked for, is refused."""
 
     UNKNOWN_FAMILY = "unknown_family"
     UNKNOWN_VERSION = "unknown_version"
     NOT_SERVABLE = "not_servable"
     EXPIRED = "expired"
     FAILED = "failed"
+    BAD_NAME = "bad_name"
+    GATE_REFUSED = "gate_refused"
+    ALIAS_MOVED = "alias_moved"
+    SEALED = "sealed"
+    UNKNOWN_JOB = "unknown_job"
+    KEY_REUSED = "key_reused"
+    BUSY = "busy"
 
 
 class Refused(_Message):
@@ -112,3 +149,93 @@ class Info(_Message):
 
     server: dict[str, str] = Field(description="Versions of twotier, scikit-learn, BentoML and Python; keep-alive in seconds.")
     families: dict[str, FamilyInfo]
+
+
+class Move(_Message):
+    """Have an alias point at a version."""
+
+    family: str
+    alias: str
+    version: str = Field(description="A version or another alias.")
+    who: str
+    why: str
+    expected: str | None = Field(default=None, description="The version that it must point at now, if the move depends on that.")
+
+
+class AliasMove(_Message):
+    """One line of an alias's history."""
+
+    from_version: str | None = Field(description="None: the alias was new.")
+    to_version: str
+    who: str
+    why: str
+    at: datetime
+
+
+class Alias(_Message):
+    """An alias, and how it came to point where it does."""
+
+    version: str = Field(description="Where the ledger points it.")
+    serving: str | None = Field(description="The version that answers for it now.")
+    history: list[AliasMove] = Field(description="Newest first; at most 100 moves.")
+
+
+class TrainingOrder(_Message):
+    """Have an estimator of a family trained."""
+
+    family: str
+    estimator: str
+    key: str | None = Field(default=None, description="The caller's idempotency key: the same key gets the same job.")
+
+
+class JobQuery(_Message):
+    """Which job, and how long its end is to be waited for."""
+
+    id: str
+    wait_seconds: float = Field(default=0, ge=0, le=60)
+
+
+class JobStatus(StrEnum):
+    """How far a job has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Trained(_Message):
+    """The version that a job made."""
+
+    version: str
+    metrics: dict[str, dict[str, float]]
+    gate_passed: bool
+    gate_findings: list[str] = Field(description="One sentence per check, passed or not.")
+    champion: bool = Field(description="Whether it is the champion: the first version that passes becomes it, a later one is promoted.")
+
+
+class JobFacts(_Message):
+    """One training, and how far it has come."""
+
+    id: str
+    family: str
+    estimator: str
+    status: JobStatus = JobStatus.QUEUED
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stage: str | None = Field(default=None, description="What is being done, or was last.")
+    progress: float = Field(default=0.0, ge=0, le=1, description="The share of the whole that is done.")
+    trained: Trained | None = Field(default=None, description="What came of it, if it succeeded. A gate that refuses is no failure.")
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it will change any more."""
+        return self.ended_at is not None
+
+
+class Job(JobFacts):
+    """The same, as the training service tells it."""
+
+    failure: str | None = Field(default=None, description="Why it failed: a sentence.")

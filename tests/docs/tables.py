@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from model_training.settings import TrainingSettings
 from tests.shell import ROOT
 from twotier.gateway.problems import kinds
 from twotier.gateway.settings import GatewaySettings
@@ -17,7 +18,7 @@ from twotier.model_server.settings import ModelServerSettings
 from twotier.registry.settings import RegistrySettings
 from twotier.settings import Settings, SharedSettings
 
-ALL_SETTINGS: tuple[type[Settings], ...] = (SharedSettings, RegistrySettings, ModelServerSettings, GatewaySettings)
+ALL_SETTINGS: tuple[type[Settings], ...] = (SharedSettings, RegistrySettings, TrainingSettings, ModelServerSettings, GatewaySettings)
 
 SETTINGS = """# Settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import stat
@@ -11,7 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel
+
+from model_training.settings import TrainingSettings
 from twotier.cli.addresses import url_of, why_not_free
 from twotier.client import Client, Problem
 from twotier.errors import NotServable, TwotierError
@@ -20,7 +25,7 @@ from twotier.model_server.cpus import allowed_cpus
 from twotier.model_server.settings import ModelServerSettings
 from twotier.registry import Registry, RegistrySettings
 from twotier.settings import SharedSettings
-from twotier.wire import Info
+from twotier.wire import Info, Refused
 
 PROBE_SECONDS = 2.0
 
@@ -44,6 +49,7 @@ class Setup:
 
     shared: SharedSettings
     registry: RegistrySettings
+    training: TrainingSettings
     model_server: ModelServerSettings
     gateway: GatewaySettings
 
@@ -54,7 +60,9 @@ Check = Callable[[Setup], Iterator[Finding]]
 def check_all() -> Iterator[Finding]:
     """Run every check. Where a setting cannot be read, that is the only finding, since all the others depend on the settings."""
     try:
-        setup = Setup(SharedSettings.read(), RegistrySettings.read(), ModelServerSettings.read(), GatewaySettings.read())
+        setup = Setup(
+            SharedSettings.read(), RegistrySettings.read(), TrainingSettings.read(), ModelServerSettings.read(), GatewaySettings.read()
+        )
     except TwotierError as error:
         yield Finding(False, str(error))
         return
@@ -82,7 +90,11 @@ def check_times(setup: Setup) -> Iterator[Finding]:
 
 def check_ports(setup: Setup) -> Iterator[Finding]:
     """Each port is free, or it is our own tier that listens there."""
-    for name, settings, ours in (("model server", setup.model_server, _is_model_server), ("gateway", setup.gateway, _is_gateway)):
+    for name, settings, ours in (
+        ("model server", setup.model_server, _is_model_server),
+        ("training service", setup.training, _is_training_service),
+        ("gateway", setup.gateway, _is_gateway),
+    ):
         where = f"{settings.host} port {settings.port}"
         reason = why_not_free(settings.host, settings.port)
         if reason is None:
@@ -150,10 +162,18 @@ def _is_gateway(url: str) -> bool:
 
 
 def _is_model_server(url: str) -> bool:
-    request = urllib.request.Request(f"{url}/info", data=b"{}", headers={"Content-Type": "application/json"})
+    return _answers(f"{url}/info", {}, Info)
+
+
+def _is_training_service(url: str) -> bool:
+    return _answers(f"{url}/job", {"id": "none"}, Refused)
+
+
+def _answers(url: str, question: Any, expected: type[BaseModel]) -> bool:
+    request = urllib.request.Request(url, data=json.dumps(question).encode(), headers={"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=PROBE_SECONDS) as response:
-            Info.model_validate_json(response.read())
+            expected.model_validate_json(response.read())
     except (OSError, ValueError):
         return False
     return True

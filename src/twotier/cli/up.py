@@ -1,4 +1,4 @@
-"""`twotier up`: both tiers on this machine, trained, started and looked after."""
+"""`twotier up`: both tiers and training on this machine, started and looked after."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def up() -> None:
-    """Serve on this machine: train what has no champion, start the model server and the gateway, and keep them running.
+    """Serve on this machine: train what has no champion, start model server, training service and gateway, and keep them running.
 
-    Ctrl-C (or SIGTERM) stops the gateway first, which answers what it has admitted, and then the model server.
+    Ctrl-C (or SIGTERM) stops the gateway first, which answers what it has admitted, and then the others.
 
     Examples:
 
@@ -38,27 +38,29 @@ def up() -> None:
 
 
 def _services() -> list[Service]:
-    """Both tiers, in the order of their start. Raises ConfigurationError if a port cannot be opened."""
+    """All there is to run, in the order of its start. Raises ConfigurationError if a port cannot be opened."""
+    from model_training.settings import TrainingSettings
     from twotier.cli.addresses import url_of, why_not_free
     from twotier.cli.supervisor import Service
     from twotier.gateway.settings import GatewaySettings
     from twotier.model_server.settings import ModelServerSettings
 
-    model_server, gateway = ModelServerSettings.read(), GatewaySettings.read()
-    for name, settings in (("model server", model_server), ("gateway", gateway)):
+    model_server, training, gateway = ModelServerSettings.read(), TrainingSettings.read(), GatewaySettings.read()
+    for name, settings in (("model server", model_server), ("training service", training), ("gateway", gateway)):
         if reason := why_not_free(settings.host, settings.port):
             raise ConfigurationError(
                 f"the {name} cannot listen on {settings.host} port {settings.port} ({reason}): "
                 f"stop what listens there, or set {settings.prefix()}PORT to another port"
             )
-    upstream = url_of(model_server.host, model_server.port)
-    # The gateway that we start always asks the model server that we start.
+    upstream, trainer = url_of(model_server.host, model_server.port), url_of(training.host, training.port)
+    # The gateway that we start always asks what we start.
     return [
         Service("model server", (sys.executable, "-m", "twotier.model_server"), {}, f"{upstream}/readyz"),
+        Service("training service", (sys.executable, "-m", "model_training"), {}, f"{trainer}/readyz"),
         Service(
             "gateway",
             (sys.executable, "-m", "twotier.gateway"),
-            {"GATEWAY_MODEL_SERVERS": json.dumps([upstream])},
+            {"GATEWAY_MODEL_SERVERS": json.dumps([upstream]), "GATEWAY_TRAINING_SERVER": trainer},
             f"{url_of(gateway.host, gateway.port)}/readyz",
         ),
     ]

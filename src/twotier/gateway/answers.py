@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from twotier.errors import UpstreamUnavailable
 from twotier.gateway import problems
@@ -52,11 +52,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
 async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Handle a bare status of the web framework, such as 404 or 405."""
     assert isinstance(error, HTTPException)
-    headers = error.headers
-    if error.status_code == 405:
-        # The framework knows the methods of one route alone, and a path may have several.
-        there = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-        headers = {"Allow": ", ".join(sorted({method for route in there for method in route.methods}))}
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
     return _sent(problems.of_status(error.status_code, request.state.request_id), headers, request.scope["path"])
 
 
@@ -66,3 +62,9 @@ def _sent(made: dict[str, Any], headers: Mapping[str, str] | None, path: str) ->
         first = [f"{fault['pointer']} {fault['detail']}" for fault in made.get("errors", [])[:1]]
         made = made | {"error": ": ".join([made["detail"], *first])}
     return Response(dumps(made), made["status"], headers, problems.MEDIA_TYPE)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of this path; the framework names those of its first route alone."""
+    here = [route for route in request.app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))

@@ -17,9 +17,10 @@ from twotier.gateway.metrics import Metrics
 from twotier.gateway.openapi import Described, Routes
 from twotier.gateway.predicting import Predicting
 from twotier.gateway.readiness import Lifecycle
-from twotier.gateway.routes import health, heritage, home, metrics, models, oip, predict
+from twotier.gateway.routes import aliases, health, heritage, home, metrics, models, oip, predict, training
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.telemetry import Telemetry
+from twotier.gateway.training import Training
 from twotier.gateway.upstream import Upstream
 
 __all__ = ["RESERVED", "create_app"]
@@ -43,10 +44,11 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     lifecycle = Lifecycle()
     upstream = upstream or Upstream(settings, measured)
     catalogue = Catalogue(upstream, measured, settings.poll_seconds)
+    trainer = Training(settings, measured)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with upstream, catalogue:
+        async with upstream, catalogue, trainer:
             yield
 
     app = Described(
@@ -66,9 +68,11 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     for name, family in families.items():
         predict.add(routes, family, predicting[name], settings)
     home.add(routes)
-    heritage.add(routes, families, predicting, catalogue, lifecycle, settings)
+    heritage.add(routes, families, predicting, catalogue, lifecycle, trainer, settings)
     oip.add(routes, families, predicting, catalogue, lifecycle, settings)
     models.add(routes, families, catalogue, settings.budget_ms / 1000)
+    aliases.add(routes, families, upstream, settings.budget_ms / 1000)
+    training.add(routes, families, trainer)
     health.add(routes, catalogue, list(families), lifecycle)
     metrics.add(routes, measured)
     predict.add_unknown(routes, families)

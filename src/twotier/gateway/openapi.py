@@ -22,12 +22,15 @@ _REFERENCE = "#/components/schemas/{model}"
 
 _PROBLEMS: Mapping[int, str] = {
     400: "The body is not acceptable JSON.",
+    403: "A page of another site may not have this done.",
     404: "There is nothing of that name.",
+    409: "It cannot be done as things stand.",
     413: "The body has too many bytes.",
     415: "The media type is not application/json in UTF-8.",
     422: "The input breaks its schema; `errors` points at the cells.",
+    501: "It is not offered here.",
     502: "The model server's answer is not valid.",
-    503: "The model server is not available.",
+    503: "The server behind the gateway is not available, or the version may not serve.",
     504: "No answer within the budget.",
 }
 
@@ -77,6 +80,14 @@ class Routes:
         """Add a route to send to; see `_operation` for its description."""
         self._add(path, endpoint, "POST", **description)
 
+    def put(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **description: Any) -> None:
+        """Add a route to put to; see `_operation` for its description."""
+        self._add(path, endpoint, "PUT", **description)
+
+    def delete(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **description: Any) -> None:
+        """Add a route to delete by; see `_operation` for its description."""
+        self._add(path, endpoint, "DELETE", **description)
+
     def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "POST") -> None:
         """Add a route that is not described."""
         self._app.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_class=Response)
@@ -110,10 +121,10 @@ def _operation(
     problems: Sequence[int] = (),
     parameters: Sequence[dict[str, Any]] = (),
     body: dict[str, Any] | None = None,
-    media_type: str = "application/json",
+    body_required: bool = True,
     not_modified: bool = False,
 ) -> dict[str, Any]:
-    """What an operation reads (`body`, of that media type) and answers. Any may also end in 500: a fault of the gateway's own."""
+    """What an operation reads and answers. Any may also end in 500, which is a fault of the gateway's own."""
     answers = {str(status): answer for status, answer in responses.items()}
     if not_modified:
         answers["304"] = {"description": "It is the same still."}
@@ -123,7 +134,7 @@ def _operation(
         answers["503"]["headers"] = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
     made: dict[str, Any] = {"parameters": list(parameters), "responses": answers}
     if body is not None:
-        made["requestBody"] = {"required": True, "content": {media_type: body}}
+        made["requestBody"] = {"required": body_required, "content": {"application/json": body}}
     return made
 
 

@@ -73,6 +73,43 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "The version has not passed its gate",
         "No alias may point at a version that did not pass its family's gate.",
     ),
+    errors.AliasMoved: Kind(
+        "alias-moved",
+        409,
+        "The alias points elsewhere",
+        "The alias was to be moved only if it points at the version in `expected`, and it does not.",
+    ),
+    errors.LedgerSealed: Kind(
+        "versions-sealed",
+        409,
+        "The versions can only be read",
+        "The model server serves versions that were sealed into its image, so no alias can be moved there.",
+    ),
+    errors.UnknownJob: Kind("unknown-job", 404, "There is no such job", "Jobs that ended long ago, or before a restart, are forgotten."),
+    errors.KeyReused: Kind(
+        "idempotency-key-reused",
+        422,
+        "The Idempotency-Key stands for another training",
+        "A key stands for the family and the estimator that it was first sent with. Use a new one for another training.",
+    ),
+    errors.TrainingNotOffered: Kind(
+        "training-not-offered",
+        501,
+        "Nothing is trained over HTTP here",
+        "This gateway knows of no training service: its setting GATEWAY_TRAINING_SERVER names none.",
+    ),
+    errors.TrainingFailed: Kind(
+        "training-failed",
+        500,
+        "The training failed",
+        "A job ended without a version. Nothing of it serves, and nothing else has changed.",
+    ),
+    errors.TrainingUnavailable: Kind(
+        "training-unavailable",
+        503,
+        "The training service is not available",
+        "It could not be reached, did not answer as it should, or has too many trainings waiting. Predictions are not concerned.",
+    ),
     errors.UpstreamUnavailable: Kind(
         "model-server-unavailable",
         503,
@@ -133,7 +170,7 @@ class Problem(BaseModel):
     instance: str | None = Field(default=None, description="The request id, under which the gateway's log has this request.")
     errors: list[ProblemFault] | None = Field(default=None, description="What is wrong with the input: at most 20 entries.")
     error_count: int | None = Field(default=None, description="How many things are wrong with the input.")
-    error: str | None = Field(default=None, description="On /v2 alone: the detail and the first fault, where clients of that protocol look.")
+    error: str | None = Field(default=None, description="On /v2: the detail and the first fault, where clients of that protocol look.")
 
 
 def kinds() -> dict[str, Kind]:

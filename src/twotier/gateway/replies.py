@@ -10,18 +10,34 @@ from typing import Any, NoReturn, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError, create_model
 from structlog import get_logger
 
-from twotier.errors import NotServable, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.errors import (
+    AliasMoved,
+    GateRefused,
+    InputRefused,
+    KeyReused,
+    LedgerSealed,
+    NotServable,
+    TrainingUnavailable,
+    TwotierError,
+    UnknownJob,
+    UnknownVersion,
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from twotier.family import Answer
 from twotier.gateway.forwarding import Ask, Scores
-from twotier.wire import Card, Info, Refusal, Refused, Scored
+from twotier.wire import Alias, Card, Info, Job, Refusal, Refused, Scored
 
-__all__ = ["read_card", "read_info", "read_scores"]
+__all__ = ["read_alias", "read_card", "read_info", "read_job", "read_scores"]
 
 _log = get_logger(__name__)
 
 _Read = TypeVar("_Read")
 
 _CARD: TypeAdapter[Card | Refused] = TypeAdapter(Card | Refused)
+_ALIAS: TypeAdapter[Alias | Refused] = TypeAdapter(Alias | Refused)
+_JOB: TypeAdapter[Job | Refused] = TypeAdapter(Job | Refused)
 _INFO: TypeAdapter[Info] = TypeAdapter(Info)
 
 
@@ -34,7 +50,20 @@ _REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
         "the version of {family} failed a check before serving: /readyz and the model server's log say which",
     ),
     Refusal.EXPIRED: (UpstreamTimeout, "the model server had no time left for it within the call's budget"),
-    Refusal.FAILED: (UpstreamInvalid, "the model server failed while scoring"),
+    Refusal.FAILED: (UpstreamInvalid, "the model server failed: its log says how"),
+    Refusal.BAD_NAME: (
+        InputRefused,
+        "an alias is lower-case letters, digits and _, at most 40, and must not look like a version (log_reg_1) or end in latest",
+    ),
+    Refusal.GATE_REFUSED: (GateRefused, "the version of {family} did not pass its gate: GET /models/{family} says which versions did"),
+    Refusal.ALIAS_MOVED: (AliasMoved, "the alias of {family} does not point at the version that you expect: GET it, and decide anew"),
+    Refusal.SEALED: (
+        LedgerSealed,
+        "the model server can only read its versions, as in an image: promote where they are made, and make the image anew",
+    ),
+    Refusal.UNKNOWN_JOB: (UnknownJob, "there is no such job, or it ended so long ago that it is forgotten"),
+    Refusal.KEY_REUSED: (KeyReused, "this Idempotency-Key stands for another training already: use a new one"),
+    Refusal.BUSY: (TrainingUnavailable, "too many trainings wait already: try again later"),
 }
 
 
@@ -63,10 +92,17 @@ def read_info(body: bytes) -> Info:
 
 def read_card(family: str, version: str, body: bytes) -> Card:
     """Read a version's card. Raises UnknownVersion, NotServable and UpstreamError."""
-    result = _read(_CARD, body)
-    if isinstance(result, Refused):
-        _refuse(result, family, version)
-    return result
+    return _granted(_CARD, family, version, body)
+
+
+def read_alias(family: str, body: bytes) -> Alias:
+    """Read where an alias points. Raises what a refusal stands for, and UpstreamInvalid."""
+    return _granted(_ALIAS, family, "", body)
+
+
+def read_job(family: str, body: bytes) -> Job:
+    """Read how far a training has come. Raises what a refusal stands for, and UpstreamInvalid."""
+    return _granted(_JOB, family, "", body)
 
 
 @cache
@@ -85,6 +121,13 @@ def _read(reader: TypeAdapter[_Read], body: bytes) -> _Read:
         found = error.errors(include_url=False, include_input=False, include_context=False)[0]
         _log.warning("reply not valid", where=found["loc"], why=found["msg"], faults=error.error_count())
         raise UpstreamInvalid("the model server's answer does not keep its schema") from None
+
+
+def _granted(reader: TypeAdapter[_Read | Refused], family: str, version: str, body: bytes) -> _Read:
+    result = _read(reader, body)
+    if isinstance(result, Refused):
+        _refuse(result, family, version)
+    return result
 
 
 def _refuse(refused: Refused, family: str, version: str) -> NoReturn:

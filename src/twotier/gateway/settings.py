@@ -14,7 +14,7 @@ from twotier.settings import Settings
 def _base_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is not the base URL of a model server, such as http://127.0.0.1:3000")
+        raise ValueError(f"{url!r} is not the base URL of a server, such as http://127.0.0.1:3000")
     return url.rstrip("/")
 
 
@@ -31,6 +31,9 @@ class GatewaySettings(Settings):
 
     model_servers: list[Annotated[str, AfterValidator(_base_url)]] = Field(default=["http://127.0.0.1:3000"], min_length=1)
     """Base URLs of the model servers. Calls go to them in turn."""
+
+    training_server: Annotated[str, AfterValidator(_base_url)] | None = None
+    """Base URL of the training service, such as http://127.0.0.1:3100. Without it, nothing is trained over HTTP."""
 
     budget_ms: int = Field(default=5000, ge=1)
     """How long a prediction may take, in milliseconds. A caller lowers it with the header X-Request-Deadline-Ms."""

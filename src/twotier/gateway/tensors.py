@@ -140,8 +140,8 @@ def _from_bytes(tensor: Tensor, data: bytes, path: Path) -> Sequence[Any]:
             raise refused("must be texts in UTF-8, each behind its length in four bytes", *path)
         if min(tensor.shape) >= 0 and count == len(texts):
             return texts
-    elif min(tensor.shape) >= 0 and len(data) == struct.calcsize("<" + (format := _FORMATS[tensor.datatype])) * count:
-        return struct.unpack(f"<{count}{format}", data)
+    elif min(tensor.shape) >= 0 and len(data) == struct.calcsize("<" + _FORMATS[tensor.datatype]) * count:
+        return struct.unpack(f"<{count}{_FORMATS[tensor.datatype]}", data)
     raise refused("must go with the number of bytes", *path, "shape")
 
 
@@ -149,7 +149,7 @@ def _texts(data: bytes) -> list[str] | None:
     texts = []
     begin = 0
     while begin < len(data):
-        end = begin + 4 + int._from_bytes(data[begin:begin + 4], "little")
+        end = begin + 4 + int.from_bytes(data[begin:begin + 4], "little")
         if end > len(data) or begin + 4 > len(data):
             return None
         try:

@@ -16,9 +16,9 @@ from twotier import __version__
 from twotier.errors import UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
-from twotier.gateway.replies import read_card, read_info, read_scores
+from twotier.gateway.replies import read_alias, read_card, read_info, read_scores
 from twotier.gateway.settings import GatewaySettings
-from twotier.wire import Card, Info
+from twotier.wire import Alias, Card, Info, Move
 
 __all__ = ["Upstream", "translated"]
 
@@ -73,7 +73,7 @@ class Upstream:
         # An honest answer has room for every input and as much again, and an endless one ends soon.
         limit = _ENVELOPE + len(rows) * (_KIB + 64 * len(ask.family.features))
         try:
-            scores = read_scores(ask, len(rows), await self._call("/score", {"blocks": [block]}, deadline, limit))
+            scores = read_scores(ask, len(rows), await self.call("/score", {"blocks": [block]}, deadline, limit))
         finally:
             timing.upstream += time.monotonic() - begun
         timing.model += scores.model_seconds
@@ -81,27 +81,44 @@ class Upstream:
 
     async def card(self, family: str, version: str, deadline: float) -> Card:
         """The card of a version or alias. Raises UnknownVersion, NotServable and UpstreamError."""
-        return read_card(family, version, await self._call("/card", {"family": family, "version": version}, deadline, _MAX_INFO))
+        return read_card(family, version, await self.call("/card", {"family": family, "version": version}, deadline, _MAX_INFO))
+
+    async def alias(self, family: str, alias: str, deadline: float) -> Alias:
+        """Where an alias points, and its history. Raises UnknownVersion and UpstreamError."""
+        return read_alias(family, await self.call("/alias", {"family": family, "alias": alias}, deadline, _MAX_INFO))
+
+    async def move(self, order: Move, deadline: float) -> Alias:
+        """Point an alias at a version; one model server does it, and the others follow.
+
+        Raises InputRefused, UnknownVersion, NotServable, GateRefused, AliasMoved, LedgerSealed, and UpstreamError, after which it may
+        have been done all the same.
+        """
+        body = await self.call("/move", {"order": order.model_dump()}, deadline, _MAX_INFO, pure=False)
+        return read_alias(order.family, body)
 
     async def info(self, server: str, deadline: float) -> Info:
         """What one model server serves. Raises UpstreamError."""
         return read_info(await self._post(server, "/info", {}, deadline, _MAX_INFO, _Link()))
 
-    async def _call(self, path: str, message: dict[str, Any], deadline: float, limit: int) -> bytes:
+    async def call(self, path: str, message: dict[str, Any], deadline: float, limit: int, *, pure: bool = True) -> bytes:
+        """One call, and the body of its answer, which may have `limit` bytes. What is not `pure` is never done twice.
+
+        Raises UpstreamError.
+        """
         with self._metrics.upstream_call(path) as call:
             try:
-                return await self._call_twice(path, message, deadline, limit)
+                return await self._call_twice(path, message, deadline, limit, pure)
             except UpstreamError as error:
                 call.outcome = type(error).__name__
                 raise
 
-    async def _call_twice(self, path: str, message: dict[str, Any], deadline: float, limit: int) -> bytes:
+    async def _call_twice(self, path: str, message: dict[str, Any], deadline: float, limit: int, pure: bool) -> bytes:
         """Call the model server whose turn it is and, if that is safe and it failed, the next one."""
         link = _Link()
         try:
             return await self._post(next(self._turn), path, message, deadline, limit, link)
         except UpstreamError as error:
-            if not _may_resend(error.__cause__, link):
+            if not _may_resend(error.__cause__, link, pure):
                 raise
         self._metrics.retries.inc()
         return await self._post(next(self._turn), path, message, deadline, limit, _Link())
@@ -173,12 +190,13 @@ def _not_ok(reply: aiohttp.ClientResponse) -> UpstreamError:
     return UpstreamInvalid(f"the model server answered with status {reply.status}")
 
 
-def _may_resend(error: BaseException | None, link: _Link) -> bool:
+def _may_resend(error: BaseException | None, link: _Link, pure: bool) -> bool:
     """Whether a call may be sent once more: it was never sent, or it raced with the closing of an idle connection.
 
-    A fresh connection that is closed under a call is another matter: the call itself may be what fells the server.
+    In that race the call may have arrived, which does no harm if it is pure. A fresh connection that is closed under a call is another
+    matter: the call itself may be what fells the server.
     """
-    return isinstance(error, _CONNECTING) or link.reused and not link.answered and isinstance(error, _BROKEN_OFF)
+    return isinstance(error, _CONNECTING) or pure and link.reused and not link.answered and isinstance(error, _BROKEN_OFF)
 
 
 def translated(error: Exception) -> UpstreamError:

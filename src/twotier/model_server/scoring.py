@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from twotier.errors import NotServable, UnknownFamily, UnknownVersion
+from twotier.errors import AliasMoved, GateRefused, InputRefused, LedgerSealed, NotServable, UnknownFamily, UnknownVersion
 from twotier.family import Answer
 from twotier.scorer import Scorer
 from twotier.wire import Block, Refusal, Refused, RowFault, Scored
@@ -21,7 +21,15 @@ __all__ = ["Find", "refusal", "score"]
 Find = Callable[[str, str], Scorer]
 """(family, version or alias) -> the scorer that answers for it. Raises UnknownFamily, UnknownVersion, NotServable or anything else."""
 
-_REFUSALS = {UnknownFamily: Refusal.UNKNOWN_FAMILY, UnknownVersion: Refusal.UNKNOWN_VERSION, NotServable: Refusal.NOT_SERVABLE}
+_REFUSALS = {
+    UnknownFamily: Refusal.UNKNOWN_FAMILY,
+    UnknownVersion: Refusal.UNKNOWN_VERSION,
+    NotServable: Refusal.NOT_SERVABLE,
+    InputRefused: Refusal.BAD_NAME,
+    GateRefused: Refusal.GATE_REFUSED,
+    AliasMoved: Refusal.ALIAS_MOVED,
+    LedgerSealed: Refusal.SEALED,
+}
 
 _log = structlog.get_logger()
 
@@ -45,7 +53,7 @@ def score(blocks: Sequence[Block], find: Find, clock: Callable[[], float]) -> li
 
 
 def refusal(error: Exception, **subject: str) -> Refused:
-    """Say why nothing of a block or a card was done. What nobody foresaw goes to the log; the caller is not told its inside."""
+    """Say why nothing of what was asked for was done. What nobody foresaw goes to the log; the caller is not told its inside."""
     for kind, reason in _REFUSALS.items():
         if isinstance(error, kind):
             return Refused(refused=reason, detail=str(error))

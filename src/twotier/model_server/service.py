@@ -19,6 +19,7 @@ from starlette.responses import Response
 from threadpoolctl import threadpool_limits
 
 import twotier
+from twotier.errors import UnknownVersion
 from twotier.logs import configure_logs
 from twotier.model_server.cpus import allowed_cpus
 from twotier.model_server.door import ASGIApp, Door
@@ -27,9 +28,9 @@ from twotier.model_server.scoring import refusal, score
 from twotier.model_server.settings import ModelServerSettings
 from twotier.model_server.shelf import Shelf
 from twotier.model_server.watcher import Watcher
-from twotier.registry import Registry, RegistrySettings
+from twotier.registry import ANYWHERE, Registry, RegistrySettings
 from twotier.settings import SharedSettings
-from twotier.wire import Block, Card, Info, Refused, Scored
+from twotier.wire import Alias, AliasMove, Block, Card, Info, Move, Refused, Scored
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -42,6 +43,9 @@ MAX_BLOCKS = 64
 MAX_LATENCY_MS = 60_000
 """BentoML refuses a call with 503 when it predicts more latency than this, and after a quiet time its prediction is wrong by far. So it
 is never to predict this much: deadlines travel in the blocks instead."""
+
+MAX_MOVES = 100
+"""How many moves of an alias are told."""
 
 settings = ModelServerSettings.read()
 
@@ -162,6 +166,38 @@ class ModelServer:
         except Exception as error:
             return refusal(error, family=family, version=version)
         return scorer.card
+
+    @bentoml.api(output_spec=_written(Alias | Refused))
+    async def alias(self, family: str, alias: str) -> Alias | Refused:
+        """Tell where an alias points, and its history."""
+        try:
+            return await anyio.to_thread.run_sync(self._alias, family, alias, limiter=self._loaders)
+        except Exception as error:
+            return refusal(error, family=family, alias=alias)
+
+    @bentoml.api(output_spec=_written(Alias | Refused))
+    async def move(self, order: Move) -> Alias | Refused:
+        """Point an alias at a version once that has been loaded and has answered its golden rows; it then serves at once."""
+        try:
+            return await anyio.to_thread.run_sync(self._move, order, limiter=self._loaders)
+        except Exception as error:
+            return refusal(error, family=order.family, alias=order.alias, version=order.version)
+
+    def _move(self, order: Move) -> Alias:
+        registry, expected = self._registry, ANYWHERE if order.expected is None else order.expected
+        registry.promote(order.family, order.alias, order.version, who=order.who, why=order.why, expected=expected)
+        self._watcher.look()
+        return self._alias(order.family, order.alias)
+
+    def _alias(self, family: str, alias: str) -> Alias:
+        version = self._registry.aliases(family).get(alias)
+        if version is None:
+            raise UnknownVersion(f"{family} has no such alias")
+        moves = self._registry.history(family, alias)[:MAX_MOVES]
+        history = [
+            AliasMove(from_version=move.from_version, to_version=move.to_version, who=move.who, why=move.why, at=move.at) for move in moves
+        ]
+        return Alias(version=version, serving=self._shelf.serving(family, alias), history=history)
 
     async def bring(self, blocks: list[Block]) -> None:
         """Load what these blocks need and is not in memory."""

@@ -72,6 +72,11 @@ class Shelf:
             for family, view in self._views.items()
         }
 
+    def serving(self, family: str, alias: str) -> str | None:
+        """The version that answers for an alias, as of the last refresh."""
+        known = self._views.get(family, _View()).aliases.get(alias)
+        return known.serving if known else None
+
     def scorer(self, family: str, name: str) -> Scorer:
         """Give what answers for a version or an alias, loading it if need be.
 

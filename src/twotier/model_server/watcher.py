@@ -19,6 +19,7 @@ class Watcher(threading.Thread):
         self._shelf = shelf
         self._poll_seconds = poll_seconds
         self._stopped = threading.Event()
+        self._looking = threading.Lock()
         self.problem: str | None = None
         """Why the ledger could not be read when it was last tried."""
 
@@ -27,7 +28,14 @@ class Watcher(threading.Thread):
             self.look()
 
     def look(self) -> None:
-        """Refresh the shelf once. A ledger that cannot be read is said once in the log, and so is that it can be read again."""
+        """Refresh the shelf once, while nobody else does.
+
+        A ledger that cannot be read is said once in the log, and so is that it can be read again.
+        """
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         try:
             self._shelf.refresh()
         except Exception as error:

@@ -3,8 +3,8 @@
 `Registry` is the front door. A version is visible once its row is in the ledger, and its row is written after its artefact.
 """
 
-from twotier.registry.records import AliasMove, Draft, GateReport, Version
+from twotier.registry.records import ANYWHERE, AliasMove, Draft, GateReport, Version
 from twotier.registry.registry import Registry
 from twotier.registry.settings import RegistrySettings
 
-__all__ = ["AliasMove", "Draft", "GateReport", "Registry", "RegistrySettings", "Version"]
+__all__ = ["ANYWHERE", "AliasMove", "Draft", "GateReport", "Registry", "RegistrySettings", "Version"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from twotier.errors import ConfigurationError
+from twotier.errors import ConfigurationError, LedgerSealed
 
 BUSY_SECONDS = 60
 """How long a SQLite writer waits for another: a publish to a far store holds the lock while it uploads."""
@@ -38,7 +38,7 @@ def connect(url: str) -> Engine:
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction, alone: no other write is under way. Committed at the end of the block, rolled back if it raises.
 
-    Raises ConfigurationError if the ledger can only be read.
+    Raises LedgerSealed if the ledger can only be read.
     """
     try:
         with engine.begin() as connection:
@@ -47,7 +47,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     except OperationalError as error:
         if not _is_read_only(error.orig):
             raise
-        raise ConfigurationError(
+        raise LedgerSealed(
             f"the ledger {engine.url.render_as_string()} can only be read, as in an image: set TWOTIER_DATA or REGISTRY_LEDGER_URL to"
             " where the versions are made"
         ) from error

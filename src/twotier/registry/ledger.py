@@ -15,14 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from twotier.card import Card
-from twotier.errors import ConfigurationError
+from twotier.errors import AliasMoved, ConfigurationError
 from twotier.family import Batch
 from twotier.registry.database import connect, writing
 from twotier.registry.export import copy_promoted
 from twotier.registry.migrate import upgrade
 from twotier.registry.mirror import mirror
 from twotier.registry.names import LATEST, may_be_looked_up, split_version
-from twotier.registry.records import AliasMove, GateReport, Version
+from twotier.registry.records import ANYWHERE, AliasMove, GateReport, Version
 from twotier.registry.tables import AliasMoveRow, AliasRow, MetricRow, VersionRow
 
 Publish = Callable[[int, datetime], tuple[Card, str]]
@@ -54,8 +54,7 @@ class Ledger:
     def add(self, family: str, estimator: str, publish: Publish) -> Version:
         """Have a version published under the next number of that estimator, and record it. If `publish` raises, there is no version."""
         with writing(self._engine) as connection, Session(connection) as session:
-            numbers = select(func.max(VersionRow.number)).where(VersionRow.family == family, VersionRow.estimator == estimator)
-            number = (session.scalar(numbers) or 0) + 1
+            number = _next_number(session, family, estimator)
             card, manifest_sha256 = publish(number, datetime.now(UTC))
             metrics = [
                 MetricRow(split=split, name=name, value=value) for split, values in card.metrics.items() for name, value in values.items()
@@ -73,6 +72,11 @@ class Ledger:
             session.add(row)
             session.flush()
             return row.record()
+
+    def tidy(self, family: str, estimator: str, remove: Callable[[int], None]) -> None:
+        """Have removed what a killed publish has left: `remove` is given the number that the next version of the estimator will have."""
+        with writing(self._engine) as connection, Session(connection) as session:
+            remove(_next_number(session, family, estimator))
 
     def record_gate(self, version: Version, report: GateReport) -> Version:
         """Record what the gate found."""
@@ -114,12 +118,17 @@ class Ledger:
         with Session(self._engine) as session:
             return [row.record() for row in session.scalars(moves)]
 
-    def move(self, alias: str, version: Version, *, who: str, why: str) -> None:
-        """Point the alias at the version and record the move; if it points there already, do nothing."""
+    def move(self, alias: str, version: Version, *, who: str, why: str, expected: str | None = ANYWHERE) -> None:
+        """Point the alias at the version and record the move; if it points there already, do nothing.
+
+        Raises AliasMoved if it points at another version than `expected`, of which None is none at all.
+        """
         with writing(self._engine) as connection, Session(connection) as session:
             before = _aliases(session, version.family).get(alias)
             if before == version.name:
                 return
+            if expected not in (ANYWHERE, before):
+                raise AliasMoved(f"{version.family}: {alias} points at {before or 'nothing'} by now, and not at {expected or 'nothing'}")
             where = {"family": version.family, "alias": alias, "from_version": before, "to_version": version.name}
             session.add(AliasMoveRow(**where, who=who, why=why, at=datetime.now(UTC)))
             session.merge(AliasRow(family=version.family, name=alias, version_id=_row(session, version).id))
@@ -133,6 +142,11 @@ class Ledger:
     def copy_promoted(self, path: Path) -> None:
         """Make a ledger that only needs to be read, of the versions that aliases point at; see `export`."""
         copy_promoted(self._engine, path)
+
+
+def _next_number(session: Session, family: str, estimator: str) -> int:
+    numbers = select(func.max(VersionRow.number)).where(VersionRow.family == family, VersionRow.estimator == estimator)
+    return (session.scalar(numbers) or 0) + 1
 
 
 def _row(session: Session, version: Version) -> VersionRow:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from twotier.card import DataFacts, Golden, Spread
+
+ANYWHERE: Final = "*"
+"""No version's name: an alias may be moved wherever it points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from twotier.registry.ledger import Ledger
 from twotier.registry.loading import load
 from twotier.registry.manifest import fingerprint
 from twotier.registry.names import may_be_alias
-from twotier.registry.records import AliasMove, Draft, GateReport, Version
+from twotier.registry.records import ANYWHERE, AliasMove, Draft, GateReport, Version
 from twotier.registry.settings import RegistrySettings
 from twotier.registry.store import ArtefactStore
 from twotier.scorer import Scorer
@@ -74,6 +74,10 @@ class Registry:
 
         return self._ledger.add(family.name, estimator, put)
 
+    def tidy(self, family: str, estimator: str) -> None:
+        """Remove the files that a publish left behind which was killed. The next publish would, too."""
+        self._ledger.tidy(family, estimator, lambda number: self._store.remove(family, f"{estimator}_{number}"))
+
     def record_gate(self, version: Version, report: GateReport) -> Version:
         """Record what the gate found; only a version that passed can be promoted."""
         return self._ledger.record_gate(version, report)
@@ -113,10 +117,11 @@ class Registry:
             raise SignatureInvalid(f"{family} {found.name} cannot be verified: {error}") from error
         return load(self.families[family], found, self._store.read(family, found.name), trusted, self._skew)
 
-    def promote(self, family: str, alias: str, version: str, *, who: str, why: str = "") -> Version:
+    def promote(self, family: str, alias: str, version: str, *, who: str, why: str = "", expected: str | None = ANYWHERE) -> Version:
         """Point an alias at a version that passed its gate and loads; the move is recorded. Already there, it is left as it is.
 
-        Raises InputRefused for an alias that may not be called that, UnknownFamily, UnknownVersion, GateRefused or NotServable.
+        `expected` is the version that the alias points at now (None: it does not exist), if the move depends on that. Raises InputRefused
+        for an alias that may not be called that, UnknownFamily, UnknownVersion, GateRefused, NotServable, AliasMoved or LedgerSealed.
         """
         if not may_be_alias(alias):
             raise InputRefused(
@@ -127,7 +132,7 @@ class Registry:
             reason = "its gate has not run" if found.gate is None else f"it did not pass its gate: {' '.join(found.gate.findings)}"
             raise GateRefused(f"{family} {found.name} cannot become {alias}: {reason}")
         self.load(family, found.name)
-        self._ledger.move(alias, found, who=who, why=why)
+        self._ledger.move(alias, found, who=who, why=why, expected=expected)
         return found
 
     def export(self, folder: Path) -> list[Version]:

@@ -32,12 +32,19 @@ class ArtefactStore:
         if isinstance(self._fs, LocalFileSystem):
             _write_folder(Path(self._root, family, version), files)
             return
+        self.remove(family, version)
         folder = f"{self._root}/{family}/{version}"
-        if self._fs.exists(folder):
-            self._fs.rm(folder, recursive=True)
         # There is no rename here: the signature goes last, and without it the rest is worth nothing.
         for name, content in files.items():
             self._fs.pipe_file(f"{folder}/{name}", content)
+
+    def remove(self, family: str, version: str) -> None:
+        """Remove whatever a killed training left there. Call it as `write`."""
+        if isinstance(self._fs, LocalFileSystem):
+            _remove_temporary(Path(self._root, family))
+        folder = f"{self._root}/{family}/{version}"
+        if self._fs.exists(folder):
+            self._fs.rm(folder, recursive=True)
 
     def read(self, family: str, version: str) -> Files:
         """Read every file of an artefact, once: what is verified is what is used.
@@ -57,9 +64,7 @@ class ArtefactStore:
 
 def _write_folder(folder: Path, files: Files) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Only the holder of the ledger's lock writes here, so whatever is temporary was left by a process that was killed.
-    for leftover in folder.parent.glob(f".*{TEMPORARY}"):
-        shutil.rmtree(leftover)
+    _remove_temporary(folder.parent)
     temporary, orphan = (folder.with_name(f".{folder.name}.{kind}{TEMPORARY}") for kind in ("new", "orphan"))
     temporary.mkdir()
     for name, content in files.items():
@@ -73,6 +78,12 @@ def _write_folder(folder: Path, files: Files) -> None:
     temporary.rename(folder)
     _sync(folder.parent)
     shutil.rmtree(orphan, ignore_errors=True)
+
+
+def _remove_temporary(folder: Path) -> None:
+    # Only the holder of the ledger's lock writes here, so whatever is temporary was left by a process that was killed.
+    for leftover in folder.glob(f".*{TEMPORARY}"):
+        shutil.rmtree(leftover)
 
 
 def _sync(folder: Path) -> None:

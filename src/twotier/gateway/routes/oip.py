@@ -16,9 +16,10 @@ from twotier.families import Families
 from twotier.family import Family
 from twotier.gateway import inference
 from twotier.gateway.answers import NO_STORE, json_response
+from twotier.gateway.bodies import is_json, read_body
 from twotier.gateway.catalogue import Catalogue
+from twotier.gateway.deadlines import deadline
 from twotier.gateway.forwarding import DEFAULT_ALIAS, Timing
-from twotier.gateway.incoming import deadline, is_json, read_body
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import pointer
 from twotier.gateway.predicting import Predicting, Wish
@@ -62,7 +63,7 @@ def add(
         family, version = _asked(request, families)
         info, _ = catalogue.latest()
         try:
-            card = await catalogue.card(family.name, version or DEFAULT_ALIAS, deadline(request, settings))
+            card = await catalogue.card(family.name, version or DEFAULT_ALIAS, deadline(request, settings.budget_ms))
         except UnknownVersion:
             if version is not None:
                 raise
@@ -85,7 +86,7 @@ def add(
         if version is None and not verdict.ready or not any(one.status == "up" for one in verdict.dependencies):
             raise UpstreamUnavailable(verdict.detail)
         if version is not None:
-            await catalogue.card(family.name, version, deadline(request, settings))
+            await catalogue.card(family.name, version, deadline(request, settings.budget_ms))
         return json_response({"name": family.name, "ready": True}, headers=NO_STORE)
 
     model_parameter = parameter("model", "path", {"type": "string", "enum": list(families)}, "A family.", required=True)
@@ -114,9 +115,9 @@ def add(
 
 def _add_infer(routes: Routes, family: Family, predicting: Predicting, settings: GatewaySettings) -> None:
     async def infer(request: Request) -> Response:
-        until = deadline(request, settings)
+        until = deadline(request, settings.budget_ms)
         version = checked(family.name, request.path_params["version"]) if "version" in request.path_params else None
-        message, binary = _parts(request, await read_body(request, settings, taken=_is_taken))
+        message, binary = _parts(request, await read_body(request, settings.max_body_bytes, taken=_is_taken))
         asked = _read(loads(message))
         wanted = inference.wanted(family, asked)
         rows = inference.rows(family, asked, binary)

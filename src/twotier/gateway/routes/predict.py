@@ -12,8 +12,9 @@ from twotier.errors import InputRefused, UnknownFamily
 from twotier.families import Families
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE
+from twotier.gateway.bodies import read_body
+from twotier.gateway.deadlines import DEADLINE_HEADER, deadline
 from twotier.gateway.forwarding import Timing
-from twotier.gateway.incoming import DEADLINE_HEADER, deadline, read_body
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import clean
 from twotier.gateway.predicting import Predicting, Wish
@@ -31,11 +32,11 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
     flags = ("partial", *family.on_request)
 
     async def predict(request: Request) -> Response:
-        until = deadline(request, settings)
+        until = deadline(request, settings.budget_ms)
         version = checked(family.name, request.path_params["version"]) if "version" in request.path_params else None
         wanted = _flags(request, flags)
         wish = Wish(version, wanted, "partial" in wanted)
-        body = await read_body(request, settings)
+        body = await read_body(request, settings.max_body_bytes)
         return Response(await predicting.predict(body, wish, until, Timing()), 200, NO_STORE, "application/json")
 
     description = _description(routes, family, settings)

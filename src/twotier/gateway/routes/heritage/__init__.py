@@ -13,8 +13,9 @@ from twotier.gateway.catalogue import Catalogue
 from twotier.gateway.openapi import Routes
 from twotier.gateway.predicting import Predicting
 from twotier.gateway.readiness import Lifecycle
-from twotier.gateway.routes.heritage import flowers, outcomes, texts, trees
+from twotier.gateway.routes.heritage import flowers, outcomes, texts, training, trees
 from twotier.gateway.settings import GatewaySettings
+from twotier.gateway.training import Training
 
 __all__ = ["add"]
 
@@ -25,12 +26,15 @@ def add(
     predicting: Mapping[str, Predicting],
     catalogue: Catalogue,
     lifecycle: Lifecycle,
+    trainer: Training,
     settings: GatewaySettings,
 ) -> None:
     """Add the routes of the families that there are."""
     if "iris" in families:
         flowers.add(routes, families["iris"], predicting["iris"], settings)
         trees.add(routes, families["iris"], predicting["iris"], settings)
+        if training.TREE in families["iris"].estimators:
+            training.add(routes, families["iris"], trainer, catalogue, settings)
     if "outcome" in families:
         outcomes.add(routes, families["outcome"], predicting["outcome"], settings)
     if "sentiment" in families:

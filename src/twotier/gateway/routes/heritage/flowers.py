@@ -10,8 +10,9 @@ from starlette.responses import Response
 from twotier.errors import Fault, InputRefused, UpstreamInvalid
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
+from twotier.gateway.bodies import read_body
+from twotier.gateway.deadlines import deadline
 from twotier.gateway.forwarding import Timing
-from twotier.gateway.incoming import deadline, read_body
 from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.rows import keyed
@@ -28,8 +29,8 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
     """Add the route."""
 
     async def predict(request: Request) -> Response:
-        until = deadline(request, settings)
-        document = loads(await read_body(request, settings))
+        until = deadline(request, settings.budget_ms)
+        document = loads(await read_body(request, settings.max_body_bytes))
         if not isinstance(document, dict):
             raise InputRefused("flowers are sent under keys", [Fault("", "must be an object of flowers")])
         answers = await predicting.answer(keyed(document), Wish(), until, Timing())

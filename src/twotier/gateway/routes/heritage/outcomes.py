@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
+from twotier.gateway.bodies import read_body
+from twotier.gateway.deadlines import deadline
 from twotier.gateway.forwarding import Timing
-from twotier.gateway.incoming import deadline, read_body
 from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.rows import Rows, Shape
@@ -25,8 +26,8 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
     """Add the route."""
 
     async def predict(request: Request) -> Response:
-        until = deadline(request, settings)
-        document = loads(await read_body(request, settings))
+        until = deadline(request, settings.budget_ms)
+        document = loads(await read_body(request, settings.max_body_bytes))
         many = isinstance(document, list)
         sent = document if many else [document]
         answers = await predicting.answer(Rows(Shape.LIST if many else Shape.ONE, sent, len(sent)), Wish(), until, Timing())

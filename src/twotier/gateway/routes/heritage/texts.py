@@ -8,9 +8,10 @@ from starlette.responses import Response
 from twotier.errors import Fault, InputRefused, UpstreamUnavailable
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
+from twotier.gateway.bodies import read_body
 from twotier.gateway.catalogue import Catalogue
+from twotier.gateway.deadlines import deadline
 from twotier.gateway.forwarding import Timing
-from twotier.gateway.incoming import deadline, read_body
 from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.readiness import Lifecycle, assess
@@ -27,8 +28,8 @@ def add(
     """Add the routes."""
 
     async def predict(request: Request) -> Response:
-        until = deadline(request, settings)
-        document = loads(await read_body(request, settings))
+        until = deadline(request, settings.budget_ms)
+        document = loads(await read_body(request, settings.max_body_bytes))
         if not isinstance(document, dict):
             raise InputRefused("a text is sent in an object", [Fault("", "must be an object with a text")])
         # Whatever else callers sent along was passed over.

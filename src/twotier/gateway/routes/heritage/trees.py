@@ -12,18 +12,19 @@ from starlette.responses import PlainTextResponse, Response
 from twotier.errors import Fault, InputRefused, UnknownVersion
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
+from twotier.gateway.bodies import read_body
+from twotier.gateway.deadlines import deadline
 from twotier.gateway.forwarding import Timing
-from twotier.gateway.incoming import deadline, read_body
 from twotier.gateway.openapi import Routes, json_answer, parameter
 from twotier.gateway.pointers import MAX_FAULTS
 from twotier.gateway.predicting import Predicting, Wish
+from twotier.gateway.routes.heritage.training import TREE
 from twotier.gateway.rows import Path, Rows, Shape
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.strict_json import loads
 
 __all__ = ["add"]
 
-_TREE = "decision_tree"
 _VERSION = "^(latest|(folder)?[1-9][0-9]{0,17})$"
 
 
@@ -32,9 +33,9 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
     spelled = {name: name for name in iris.estimators} | {name.replace("_", ""): name for name in iris.estimators}
 
     async def answer(request: Request, version: str) -> Response:
-        until = deadline(request, settings)
+        until = deadline(request, settings.budget_ms)
         # Whatever its content type said, a body was read as JSON.
-        rows, sent = _flowers(iris, loads(await read_body(request, settings, taken=lambda kind: True)))
+        rows, sent = _flowers(iris, loads(await read_body(request, settings.max_body_bytes, taken=lambda kind: True)))
         answers = await predicting.answer(rows, Wish(version), until, Timing())
         if len(answers) > 1:
             return json_response({"predictions": [one["output"] for one in answers]}, headers=NO_STORE)
@@ -42,9 +43,9 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
 
     async def serve_newest(request: Request) -> Response:
         try:
-            return await answer(request, f"{_TREE}_latest")
+            return await answer(request, f"{TREE}_latest")
         except UnknownVersion:
-            raise UnknownVersion(f"no {_TREE} is trained yet: POST /train_{_TREE} trains one") from None
+            raise UnknownVersion(f"no {TREE} is trained yet: POST /train_{TREE} trains one") from None
 
     async def serve_pinned(request: Request) -> Response:
         estimator, version = spelled.get(request.path_params["estimator"]), request.path_params["version"]
@@ -53,15 +54,15 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
         return await answer(request, f"{estimator}_{version.removeprefix('folder')}")
 
     common = _description(len(iris.features), settings)
-    if _TREE in iris.estimators:
+    if TREE in iris.estimators:
         routes.post(
-            f"/serve_{_TREE}",
+            f"/serve_{TREE}",
             serve_newest,
             summary="Species by the newest decision tree",
-            instead=f"Use [POST /iris/versions/{_TREE}_latest/predict](#/iris).",
+            instead=f"Use [POST /iris/versions/{TREE}_latest/predict](#/iris).",
             **common,
         )
-        routes.hidden(f"/serve_{_TREE}", serve_newest, "GET")
+        routes.hidden(f"/serve_{TREE}", serve_newest, "GET")
     routes.post(
         "/models/serve/{estimator}/{version}",
         serve_pinned,

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twotier import __version__
-from twotier.errors import InputRefused, UnknownFamily, UnknownVersion, UpstreamUnavailable
+from twotier.errors import InputRefused, UnknownVersion, UpstreamUnavailable
 from twotier.families import Families
 from twotier.family import Family
 from twotier.gateway import inference
@@ -89,6 +89,19 @@ def add(
             await catalogue.card(family.name, version, deadline(request, settings.budget_ms))
         return json_response({"name": family.name, "ready": True}, headers=NO_STORE)
 
+    async def infer(request: Request) -> Response:
+        until = deadline(request, settings.budget_ms)
+        family, version = _asked(request, families)
+        message, binary = _parts(request, await read_body(request, settings.max_body_bytes, taken=_is_taken))
+        asked = _read(loads(message))
+        wanted = inference.wanted(family, asked)
+        rows = inference.rows(family, asked, binary)
+        answers = await predicting[family.name].answer(rows, Wish(version, wanted), until, Timing())
+        message, binary = inference.respond(family, asked.id, wanted, answers)
+        if True not in wanted.values():
+            return Response(message, 200, NO_STORE, "application/json")
+        return Response(message + binary, 200, {**NO_STORE, _LENGTH: str(len(message))}, "application/octet-stream")
+
     model_parameter = parameter("model", "path", {"type": "string", "enum": list(families)}, "A family.", required=True)
     common: dict[str, Any] = {"tag": "inference protocol"}
     routes.get("/v2", server, summary="The server", responses={200: _object("It.", "name", "version", "extensions")}, **common)
@@ -103,43 +116,20 @@ def add(
         routes.get(path, model, summary="A model's tensors", responses={200: described}, **asking)
         ready_answer = _object("It can.", "name", "ready")
         routes.get(f"{path}/ready", model_ready, summary="Whether a model can infer", responses={200: ready_answer}, **asking)
-    for family in families.values():
-        _add_infer(routes, family, predicting[family.name], settings)
-
-    async def infer_unknown(request: Request) -> Response:
-        raise UnknownFamily(f"there is no model of that name; there are: {', '.join(families)}")
-
-    routes.hidden("/v2/models/{model}/infer", infer_unknown)
-    routes.hidden("/v2/models/{model}/versions/{version}/infer", infer_unknown)
-
-
-def _add_infer(routes: Routes, family: Family, predicting: Predicting, settings: GatewaySettings) -> None:
-    async def infer(request: Request) -> Response:
-        until = deadline(request, settings.budget_ms)
-        version = checked(family.name, request.path_params["version"]) if "version" in request.path_params else None
-        message, binary = _parts(request, await read_body(request, settings.max_body_bytes, taken=_is_taken))
-        asked = _read(loads(message))
-        wanted = inference.wanted(family, asked)
-        rows = inference.rows(family, asked, binary)
-        answers = await predicting.answer(rows, Wish(version, wanted), until, Timing())
-        message, binary = inference.respond(family, asked.id, wanted, answers)
-        if True not in wanted.values():
-            return Response(message, 200, NO_STORE, "application/json")
-        return Response(message + binary, 200, {**NO_STORE, _LENGTH: str(len(message))}, "application/octet-stream")
-
-    answer = _object("The tensors: all in JSON, or, where bytes were asked for, with their bytes behind it.", *_RESPONSE)
-    answer["content"]["application/octet-stream"] = {}
-    path = f"/v2/models/{family.name}"
-    for path, parameters in ((f"{path}/infer", []), (f"{path}/versions/{{version}}/infer", [VERSION_PARAMETER])):
+        tensors = _object("The tensors: all in JSON, or, where bytes were asked for, with their bytes behind it.", *_RESPONSE)
+        tensors["content"]["application/octet-stream"] = {}
         routes.post(
-            path,
+            f"{path}/infer",
             infer,
-            summary=f"{family.summary}, by tensors",
-            tag="inference protocol",
+            summary="Infer",
             parameters=parameters,
-            body=_body(family, settings),
-            responses={200: answer},
+            body={
+                "schema": routes.reference(InferRequest, "validation"),
+                "examples": {family.name: {"summary": family.summary, "value": _example(family)} for family in families.values()},
+            },
+            responses={200: tensors},
             problems=_PROBLEMS,
+            **common,
         )
 
 
@@ -175,13 +165,10 @@ def _object(description: str, *names: str) -> dict[str, Any]:
     return json_answer(description, {"type": "object", "required": list(names)})
 
 
-def _body(family: Family, settings: GatewaySettings) -> dict[str, Any]:
-    """What a request may look like. It cannot say that a shape goes with its values, which is why it shows one row."""
-    specs = inference.inputs(family).values()
+def _example(family: Family) -> dict[str, Any]:
     row = family.examples[0].row
     tensors = [
-        spec.describe() | {"shape": [1, *spec.shape[1:]], "data": [list(row.values())] if family.numeric else [row.get(spec.name)]}
-        for spec in specs
+        spec.describe() | {"shape": [1, *spec.shape[1:]], "data": [[row.get(name) for name in family.features]] if family.numeric else [row.get(spec.name)]}
+        for spec in inference.inputs(family).values()
     ]
-    given = [tensor for tensor in tensors if tensor["data"] != [None]]
-    return {"schema": InferRequest.model_json_schema(ref_template="#/components/schemas/{model}"), "example": {"inputs": given}}
+    return {"id": "1", "inputs": [tensor for tensor in tensors if tensor["data"] != [None]]}

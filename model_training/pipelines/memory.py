@@ -68,6 +68,7 @@ def _preliminary(family: Family, estimator: str, model: Model, facts: DataFacts)
         created_at=datetime.now(UTC),
         features=list(family.features),
         classes=[str(label) for label in model.classes_],
+        options=family.options.model_dump(mode="json"),
         parameters={},
         metrics={},
         data=facts,

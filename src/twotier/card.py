@@ -50,6 +50,7 @@ class Card(_Fact):
     features: list[str] = Field(description="Names in feature order.")
     classes: list[str] = Field(description="Labels in the order of the probabilities.")
     cutoff: float | None = Field(default=None, description="Score from which the decision is positive, learnt in training.")
+    options: dict[str, Any] = Field(default={}, description="What the deployment had chosen for the family when it was trained.")
     parameters: dict[str, Any] = Field(description="Hyper-parameters of the estimator.")
     metrics: dict[str, dict[str, float]] = Field(description="By split (`train`, `test`), then by metric name.")
     data: DataFacts

@@ -21,19 +21,21 @@ def csv_dataset(
     target: str,
     columns: Mapping[str, Callable[[str], Any]],
     table: str | None = None,
+    header: Sequence[str] | None = None,
     delimiter: str = ",",
+    quoting: int = csv.QUOTE_MINIMAL,
     missing: tuple[str, ...] = ("", "NA"),
 ) -> Dataset:
-    """Describe a delimited text file with a header.
+    """Describe a delimited text file with a header; `header` gives the names of all columns of a file that has none.
 
     `source` is relative to the data folder. `columns` maps each feature and the target to the function that reads its cell; other
-    columns are left out. A cell that is one of `missing` is read as None. Rows are counted from 1, the header not among them.
+    columns are left out. `quoting` is that of the module csv. A cell that is one of `missing` is read as None. Rows are counted from 1, the header not among them.
     """
 
     def batches(data: Path) -> Iterator[Batch]:
         path = data / source
         with _open(path) as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
+            reader = csv.DictReader(file, header, delimiter=delimiter, quoting=quoting)
             try:
                 if lacking := columns.keys() - set(reader.fieldnames or ()):
                     raise ConfigurationError(f"{path} has no column {', '.join(sorted(lacking))}: see its header")

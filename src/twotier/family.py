@@ -42,6 +42,12 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
+class Options(BaseModel):
+    """Base of what a family lets a deployment choose. Each has a default; a version's card keeps what it was trained with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
 def feature(description: str, *, example: Any, unit: str | None = None, aliases: Sequence[str] = (), **constraints: Any) -> Any:
     """Describe one field of a row.
 
@@ -115,7 +121,8 @@ class Family:
 
     `decide` turns one row's class probabilities, in the order of `card.classes`, into its answer.
     `estimators` maps a name to a factory of an unfitted scikit-learn classifier or pipeline with `predict_proba`; the first is the
-    default. A factory imports scikit-learn itself, when called.
+    default. A factory imports scikit-learn itself, when called. `options` is what the deployment chose; `decide` finds it in
+    `card.options`.
     """
 
     name: str
@@ -127,6 +134,7 @@ class Family:
     decide: Callable[[Sequence[float], Card], Answer]
     gate: Gate
     examples: tuple[Example, ...]
+    options: Options = Options()
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.estimators):

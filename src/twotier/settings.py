@@ -73,6 +73,10 @@ class SharedSettings(Settings):
     families: Path | None = None
     """Folder with family files of your own, beside those that are shipped."""
 
+    options: dict[str, dict[str, Any]] = {}
+    """What families let you choose, by family: `{"sentiment": {"neutral": [0.4, 0.7]}}` answers NEUTRAL between those two scores. A version
+    keeps what it was trained with: to change it, train and promote another."""
+
     data: Path = Path("data")
     """Folder with `raw/` data; by default also the home of the ledger, the artefacts and the keys."""
 

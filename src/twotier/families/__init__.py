@@ -9,9 +9,13 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from twotier.errors import ConfigurationError, UnknownFamily
 from twotier.family import Family
@@ -28,8 +32,8 @@ class Families(dict[str, Family]):
         raise UnknownFamily(f"there is no family of that name; there are: {', '.join(self) or 'none'}")
 
 
-def discover(folder: Path | None = None) -> Families:
-    """Find every family: shipped, in `folder`, and offered by installed packages."""
+def discover(folder: Path | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Families:
+    """Find every family: shipped, in `folder`, and offered by installed packages; `options` are those of the settings, by family."""
     found: dict[str, Family] = {}
     for origin, family in _candidates(folder):
         if not isinstance(family, Family):
@@ -37,6 +41,10 @@ def discover(folder: Path | None = None) -> Families:
         if family.name in found:
             raise ConfigurationError(f"{origin}: there is another family called {family.name!r}; rename one of them")
         found[family.name] = family
+    for name, chosen in (options or {}).items():
+        if name not in found:
+            raise ConfigurationError(f"the setting options of [twotier] names {name}, and there is no such family; there are: {', '.join(found)}")
+        found[name] = _with(found[name], chosen)
     return Families(sorted(found.items()))
 
 
@@ -47,6 +55,15 @@ def _candidates(folder: Path | None) -> Iterator[tuple[str, object]]:
         yield str(file), _load(file)
     for point in entry_points(group=ENTRY_POINTS):
         yield f"entry point {point.name}", point.load()
+
+
+def _with(family: Family, chosen: Mapping[str, Any]) -> Family:
+    try:
+        return replace(family, options=type(family.options).model_validate(chosen))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in (family.name, *first["loc"]))
+        raise ConfigurationError(f"the setting options of [twotier], at {where}: {first['msg']}") from None
 
 
 def _load(file: Path) -> object:

@@ -32,6 +32,7 @@ def write_card(family: Family, estimator: str, version: str, created_at: datetim
         features=list(family.features),
         classes=draft.classes,
         cutoff=draft.cutoff,
+        options=family.options.model_dump(mode="json"),
         parameters=dict(draft.parameters),
         metrics={split: dict(values) for split, values in draft.metrics.items()},
         data=draft.data,

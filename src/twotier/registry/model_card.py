@@ -23,6 +23,7 @@ def render(family: Family, card: Card, sources: Mapping[str, str]) -> str:
         "## Answers",
         f"Classes: {', '.join(f'`{label}`' for label in card.classes)}."
         + ("" if card.cutoff is None else f" The decision is positive from a score of {card.cutoff:.6g}, learnt in training."),
+        *([_table(("option", "value"), ((f"`{name}`", f"`{value}`") for name, value in card.options.items()))] if card.options else []),
         "## Parameters",
         _table(("parameter", "value"), ((f"`{name}`", f"`{value}`") for name, value in card.parameters.items())),
         "## Made with",

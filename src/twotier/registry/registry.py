@@ -41,7 +41,7 @@ class Registry:
     def open(cls, settings: RegistrySettings, shared: SharedSettings) -> Self:
         """Open the registry that the settings describe; make or upgrade its ledger. Raises ConfigurationError."""
         home = shared.data
-        families = discover(shared.families)
+        families = discover(shared.families, shared.options)
         store = ArtefactStore(settings.store_url or str(home / "models"))
         ledger = Ledger(settings.ledger_url or f"sqlite:///{home / 'database.sqlite'}")
         return cls(families, ledger, store, settings, home)

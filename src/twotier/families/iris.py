@@ -11,6 +11,7 @@ from twotier.family import Answer, Example, Family, Gate, Predict, Row, feature,
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
+    from sklearn.tree import DecisionTreeClassifier
 
 
 class IrisRow(Row):
@@ -42,6 +43,13 @@ def log_reg() -> LogisticRegression:
     return LogisticRegression()
 
 
+def decision_tree() -> DecisionTreeClassifier:
+    """Decision tree of two questions deep: a deeper one learns this sample by heart. Seeded, since equally good questions are many."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    return DecisionTreeClassifier(max_depth=2, random_state=42)
+
+
 def _flower(*lengths: float) -> Mapping[str, float]:
     return dict(zip(IrisRow.model_fields, lengths, strict=True))
 
@@ -64,7 +72,7 @@ FAMILY = Family(
     summary="Which of three irises a flower is, by the lengths of its sepal and petal",
     row=IrisRow,
     answer=IrisAnswer,
-    estimators={"log_reg": log_reg},
+    estimators={"log_reg": log_reg, "decision_tree": decision_tree},
     dataset=csv_dataset(
         "raw/iris.csv",
         target="Species",

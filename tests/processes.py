@@ -90,6 +90,16 @@ def model_server(data: Path, log: Path, port: int | None = None, **environment: 
 
 
 @contextlib.contextmanager
+def training(data: Path, log: Path, **environment: str) -> Iterator[Tier]:
+    """A training service that trains in `data`; ready."""
+    port = free_port()
+    settings = {"TWOTIER_DATA": str(data), "TRAINING_PORT": str(port), **environment}
+    with running("model_training", f"http://127.0.0.1:{port}", log, settings) as tier:
+        tier.wait_ready()
+        yield tier
+
+
+@contextlib.contextmanager
 def gateway(model_server_url: str, log: Path, port: int | None = None, **environment: str) -> Iterator[Tier]:
     """A gateway in front of the model server at that address; not yet ready."""
     port = port or free_port()

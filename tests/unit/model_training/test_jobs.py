@@ -1,0 +1,60 @@
+"""What of the jobs cannot be seen from outside."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import model_training
+from model_training import jobs as module
+from model_training.jobs import Jobs
+from model_training.settings import TrainingSettings
+from twotier.wire import JobStatus, TrainingOrder
+
+
+def order(estimator: str = "log_reg", key: str | None = None) -> TrainingOrder:
+    """An order for iris."""
+    return TrainingOrder(family="iris", estimator=estimator, key=key)
+
+
+async def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job fails, and says where to look; it does not hang."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    jobs = Jobs(TrainingSettings())
+    job = await jobs.job((await jobs.start(order())).id, 60)
+
+    assert (JobStatus.FAILED, "FileNotFoundError: see the training service's log") == (job.status, job.failure)
+
+
+async def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there are too many, the first is forgotten; the job that it stood for is still known."""
+    monkeypatch.setattr(module, "_MAX_KEYS", 2)
+    jobs = Jobs(TrainingSettings(at_once=1, max_waiting=8))
+    made = [(await jobs.start(order(name, key=name))).id for name in ("a", "b", "c")]
+    again = [(await jobs.start(order(name, key=name))).id for name in ("a", "c")]
+    await jobs.close()
+
+    assert [made[0], made[2]] == again
+    # Only a key that is remembered is refused for another order.
+    with pytest.raises(module.KeyReused):
+        await jobs.start(order("a", key="c"))
+    assert made[0] != (await jobs.start(order("z", key="b"))).id
+    await jobs.close()
+
+
+async def test_a_training_that_is_deaf_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not end when it is asked to is ended."""
+    jobs = Jobs(TrainingSettings(stop_seconds=0))
+    job = await jobs.start(order())
+    while (await jobs.job(job.id, 0.05)).status is JobStatus.QUEUED:
+        pass
+
+    assert JobStatus.CANCELLED is (await jobs.cancel(job.id)).status
+
+
+def test_the_package_has_nothing_else() -> None:
+    """`train` is imported when it is asked for; any other name is none."""
+    assert callable(model_training.train)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        getattr(model_training, "nothing")

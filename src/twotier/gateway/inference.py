@@ -7,10 +7,10 @@ answer that is a value, or numbers by name, is a tensor by its name.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from twotier.errors import UpstreamInvalid
 from twotier.family import Family
@@ -21,13 +21,13 @@ from twotier.gateway.tensors import InferRequest, Tensor, Values, refused, to_by
 
 __all__ = ["Spec", "inputs", "outputs", "respond", "rows", "wanted"]
 
-_TAKEN: Mapping[type, tuple[str, ...]] = {
-    float: ("FP64", "FP32", "INT64", "INT32"),
-    int: ("INT64", "INT32"),
-    bool: ("BOOL",),
-    str: ("BYTES",),
+_DATATYPES: Mapping[str, tuple[str, ...]] = {
+    "number": ("FP64", "FP32", "INT64", "INT32"),
+    "integer": ("INT64", "INT32"),
+    "boolean": ("BOOL",),
+    "string": ("BYTES",),
 }
-"""The datatypes that values may come in; they go in the first."""
+"""Type in JSON Schema -> the datatypes that such values may come in; they go in the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +46,30 @@ class Spec:
 def inputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family takes, by name."""
     if family.numeric:
-        return {"input": Spec("input", _TAKEN[float], (-1, len(family.features)))}
-    return {name: Spec(name, _datatypes(info.annotation)) for name, info in family.row.model_fields.items()}
+        return {"input": Spec("input", _DATATYPES["number"], (-1, len(family.features)))}
+    schemas = family.row.model_json_schema(mode="validation")["properties"]
+    return {name: Spec(name, _datatypes(schema)) for name, schema in schemas.items()}
 
 
 def outputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family answers, by name."""
     made = {}
-    for name, info in family.answer.model_fields.items():
-        if any(get_origin(kind) is dict for kind in _kinds(info.annotation)):
-            made[name] = Spec(name, ("FP64",), (-1, -1))
-        elif datatypes := _datatypes(info.annotation):
+    for name, schema in family.answer.model_json_schema(mode="serialization")["properties"].items():
+        if any(one.get("additionalProperties") == {"type": "number"} for one in _alternatives(schema)):
+            made[name] = Spec(name, _DATATYPES["number"], (-1, -1))
+        elif datatypes := _datatypes(schema):
             made[name] = Spec(name, datatypes)
     return made
 
 
-def _datatypes(annotation: Any) -> tuple[str, ...]:
-    kinds = list(_kinds(annotation))
-    return tuple(dict.fromkeys(chain.from_iterable(datatypes for kind, datatypes in _TAKEN.items() if kind in kinds)))
+def _datatypes(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    types = {one.get("type") for one in _alternatives(schema)}
+    return tuple(dict.fromkeys(chain.from_iterable(datatypes for kind, datatypes in _DATATYPES.items() if kind in types)))
 
 
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """The types that a value may be of."""
-    if get_origin(annotation) is Literal:
-        yield from map(type, get_args(annotation))
-    elif get_origin(annotation) in (None, dict):
-        yield annotation
-    else:
-        for inner in get_args(annotation):
-            yield from _kinds(inner)
+def _alternatives(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    alternatives: Sequence[Mapping[str, Any]] = schema.get("anyOf", [schema])
+    return alternatives
 
 
 def rows(family: Family, request: InferRequest, binary: bytes) -> Rows:
@@ -91,7 +86,7 @@ def _of_matrix(family: Family, tensors: list[Tensor], made: list[Values]) -> Row
     _check_datatype(0, tensor, spec)
     if len(tensor.shape) != 2 or tensor.shape[1] != width:
         raise refused(f"must be [rows, {width}], for {', '.join(family.features)}", "inputs", 0, "shape")
-    integers = {name for name, info in family.row.model_fields.items() if info.annotation is int}
+    integers = {name for name, info in family.row.model_fields.items() if info.annotation in (int, int | None)}
 
     def row(values: Sequence[Any]) -> dict[str, Any]:
         named = dict(zip(family.features, values, strict=True))

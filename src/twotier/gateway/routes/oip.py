@@ -166,9 +166,11 @@ def _object(description: str, *names: str) -> dict[str, Any]:
 
 
 def _example(family: Family) -> dict[str, Any]:
+    """A request for the family's first example."""
     row = family.examples[0].row
-    tensors = [
-        spec.describe() | {"shape": [1, *spec.shape[1:]], "data": [[row.get(name) for name in family.features]] if family.numeric else [row.get(spec.name)]}
-        for spec in inference.inputs(family).values()
-    ]
-    return {"id": "1", "inputs": [tensor for tensor in tensors if tensor["data"] != [None]]}
+    tensors = []
+    for spec in inference.inputs(family).values():
+        data = [[row.get(name) for name in family.features]] if family.numeric else [row.get(spec.name)]
+        if data != [None]:
+            tensors.append(spec.describe() | {"shape": [1, *spec.shape[1:]], "data": data})
+    return {"id": "1", "inputs": tensors}

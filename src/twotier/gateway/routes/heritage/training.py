@@ -60,7 +60,7 @@ def add(routes: Routes, iris: Family, training: Training, catalogue: Catalogue, 
                 200: {"description": "It is trained, passed its gate, and serves.", "content": text},
                 202: {"description": "It is still being trained.", "content": text},
             },
-            problems=(403, 404, 409, 500, 501, 503),
+            problems=(403, 404, 409, 501, 503),
         )
 
 

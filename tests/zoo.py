@@ -19,7 +19,7 @@ from typing import Any
 
 from twotier.card import Card, DataFacts
 from twotier.families.iris import FAMILY
-from twotier.wire import AliasInfo, FamilyInfo, Info, VersionInfo
+from twotier.wire import Alias, AliasInfo, FamilyInfo, Info, VersionInfo
 
 Habit = Callable[["Keeper", "Asked", asyncio.StreamWriter], Awaitable[None]]
 
@@ -190,6 +190,8 @@ async def well(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter) -> No
     elif asked.path == "/card":
         refused = refusal(message["version"])
         answer = refused or card(_resolved(keeper, message["version"])).model_dump(mode="json")
+    elif asked.path == "/move":
+        answer = Alias(version=message["order"]["version"], serving=message["order"]["version"], history=[]).model_dump(mode="json")
     else:
         (block,) = message["blocks"]
         result = {"version": _resolved(keeper, block["version"]), "answers": [species(row) for row in block["rows"]], "faults": []}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import gateway, model_server
+from tests.processes import gateway, model_server, training
 from tests.shell import ROOT, in_shell
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -69,7 +69,11 @@ def reader(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A reader who has done `make run`."""
     folder = tmp_path_factory.mktemp("readme")
     data = Path(shutil.copytree(trained_data, folder / "data"))
-    with model_server(data, folder / "model_server.log") as back, gateway(back.url, folder / "gateway.log") as front:
+    with (
+        model_server(data, folder / "model_server.log") as back,
+        training(data, folder / "training.log") as trainer,
+        gateway(back.url, folder / "gateway.log", GATEWAY_TRAINING_SERVER=trainer.url) as front,
+    ):
         front.wait_ready()
         address = front.url.removeprefix("http://")
         yield Reader(address, {**os.environ, "TWOTIER_DATA": str(data), "GATEWAY_PORT": address.rpartition(":")[2]})

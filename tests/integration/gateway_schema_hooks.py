@@ -10,11 +10,13 @@ from schemathesis import GenerationMode
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-    """Take away the two wishes under which a breach of the schema, or a server error, is the right answer; and give good tensors sizes that fit.
+    """Take away the wishes under which a breach of the schema, or a server error, is the right answer; make good tensors fit.
 
     With `partial=true` bad rows are answered in their place, and the call is 200. With a budget of few milliseconds the answer is 504.
-    No schema can say that a tensor has as many values as its shape says, or has the name of an input: those of the example are right.
+    Nor does anybody wait for trainings to end. No schema can say that a tensor has as many values as its shape says, or which model takes
+    which: the inputs of the model's example are right.
     """
+    case.headers.pop("Prefer", None)
     if str(case.query.get("partial")).lower() == "true":
         case.query["partial"] = "false"
     deadline = str(case.headers.get("X-Request-Deadline-Ms"))
@@ -22,4 +24,5 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         case.headers["X-Request-Deadline-Ms"] = "5000"
     if case.path.endswith("/infer") and case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
         examples = case.operation.definition.raw["requestBody"]["content"]["application/json"]["examples"]
-        case.body = {**case.body, "inputs": examples[case.path_parameters["model"]]["value"]["inputs"], "outputs": None}
+        if isinstance(case.body, dict):
+            case.body |= {"inputs": examples[case.path_parameters["model"]]["value"]["inputs"], "outputs": None}

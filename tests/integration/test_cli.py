@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.processes import free_port, gateway, model_server
+from tests.processes import free_port, gateway, model_server, training
 from tests.unit.client.peer import HANG_UP, peer, reply
 from tests.versions import artefact, flip_byte
 from twotier.cli import main
@@ -47,6 +47,7 @@ def data(trained_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TWOTIER_DATA", str(copy))
     monkeypatch.setenv("GATEWAY_PORT", str(free_port()))
     monkeypatch.setenv("MODEL_SERVER_PORT", str(free_port()))
+    monkeypatch.setenv("TRAINING_PORT", str(free_port()))
     return copy
 
 
@@ -252,6 +253,16 @@ def test_doctor_knows_our_own_tiers(tiers: tuple[str, str], data: Path, run: Run
     assert "a model server is running there" in ran.out and "a gateway is running there" in ran.out
 
 
+def test_doctor_knows_our_own_training_service(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same holds for the training service."""
+    with training(data, tmp_path / "log") as service:
+        monkeypatch.setenv("TRAINING_PORT", service.url.rpartition(":")[2])
+        ran = run("doctor")
+
+    assert (0, []) == (ran.code, _findings(ran))
+    assert "a training service is running there" in ran.out
+
+
 def test_doctor_knows_a_gateway_that_is_not_ready(data: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway without model server is a gateway still."""
     with peer(reply({"type": "/problems/model-server-unavailable"}, 503)) as front:
@@ -262,14 +273,15 @@ def test_doctor_knows_a_gateway_that_is_not_ready(data: Path, run: Run, monkeypa
 @pytest.mark.parametrize("says", [HANG_UP, reply(b"no such page", 404)], ids=["hangs up", "knows nothing"])
 def test_doctor_finds_a_stranger_on_a_port(data: Path, run: Run, monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
     """A port on which something else listens is named, with the setting that changes it."""
-    with peer(says, says) as stranger:
+    names = ("MODEL_SERVER", "TRAINING", "GATEWAY")
+    with peer(says, says, says) as stranger:
         port = stranger.url.rpartition(":")[2]
-        monkeypatch.setenv("GATEWAY_PORT", port)
-        monkeypatch.setenv("MODEL_SERVER_PORT", port)
+        for name in names:
+            monkeypatch.setenv(f"{name}_PORT", port)
         ran = run("doctor")
 
-    assert (1, 2) == (ran.code, len(_findings(ran)))
-    for name, finding in zip(("MODEL_SERVER", "GATEWAY"), _findings(ran), strict=True):
+    assert (1, 3) == (ran.code, len(_findings(ran)))
+    for name, finding in zip(names, _findings(ran), strict=True):
         assert f"port {port} is not free" in finding
         assert finding.endswith(f"set {name}_PORT to another port")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.asking import ask
 from tests.processes import START_SECONDS, free_port
 from tests.shell import in_shell
 from twotier.cli.addresses import why_not_free
@@ -24,7 +25,7 @@ from twotier.families.iris import FAMILY
 @pytest.fixture
 def environment(raw_data: Path) -> dict[str, str]:
     """Settings for a data folder in which nothing is trained, and for free ports."""
-    ports = {"GATEWAY_PORT": str(free_port()), "MODEL_SERVER_PORT": str(free_port())}
+    ports = {f"{name}_PORT": str(free_port()) for name in ("GATEWAY", "MODEL_SERVER", "TRAINING")}
     return {**os.environ, **ports, "TWOTIER_DATA": str(raw_data), "BENTOML_DO_NOT_TRACK": "True"}
 
 
@@ -69,6 +70,9 @@ def test_from_raw_data_to_an_orderly_end(environment: dict[str, str], tmp_path: 
         (curl,) = (line for line in lines if line.startswith("  curl "))
         assert {"output": "Iris-virginica", "model_name": "log_reg_1"} == json.loads(in_shell(curl).stdout)
 
+        ordered = ask(f"http://127.0.0.1:{environment['GATEWAY_PORT']}/models/iris/train", "POST", b"")
+        assert (202, "log_reg") == (ordered.status, ordered.json["estimator"])
+
         first = _tier(process, "twotier.gateway")
         first.kill()
         first.wait()
@@ -79,20 +83,20 @@ def test_from_raw_data_to_an_orderly_end(environment: dict[str, str], tmp_path: 
         code = process.wait(START_SECONDS)
 
     assert 0 == code, log.read_text()
-    for port in (environment["GATEWAY_PORT"], environment["MODEL_SERVER_PORT"]):
-        assert why_not_free("127.0.0.1", int(port)) is None
+    for name in ("GATEWAY", "MODEL_SERVER", "TRAINING"):
+        assert why_not_free("127.0.0.1", int(environment[f"{name}_PORT"])) is None
     order = [line for line in log.read_text().splitlines() if '"Finished server process' in line]
-    assert ['"gateway"' in line for line in order] == [True, False]
+    assert ["gateway", "training", "model_server"] == [json.loads(line)["service"] for line in order]
 
 
-@pytest.mark.parametrize("name", ["GATEWAY", "MODEL_SERVER"])
-def test_a_port_that_is_taken(environment: dict[str, str], name: str) -> None:
+@pytest.mark.parametrize(("name", "tier"), [("GATEWAY", "gateway"), ("MODEL_SERVER", "model server"), ("TRAINING", "training service")])
+def test_a_port_that_is_taken(environment: dict[str, str], name: str, tier: str) -> None:
     """If somebody else listens on a port, that is said in one line before anything is trained or started."""
     with socket.create_server(("127.0.0.1", int(environment[f"{name}_PORT"]))):
         ran = subprocess.run([sys.executable, "-m", "twotier.cli", "up"], env=environment, capture_output=True, text=True)
 
     assert (2, "") == (ran.returncode, ran.stdout)
-    tier, port = name.lower().replace("_", " "), environment[f"{name}_PORT"]
+    port = environment[f"{name}_PORT"]
     assert (
         f"twotier: the {tier} cannot listen on 127.0.0.1 port {port} (Address already in use): "
         f"stop what listens there, or set {name}_PORT to another port\n"

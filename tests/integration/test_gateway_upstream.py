@@ -19,6 +19,7 @@ from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
+from twotier.wire import Move
 
 ROWS: list[list[Any]] = [[5.0, 2.0, 3.0, 4.0], [4.8, 3.0, 1.4, 0.1]]
 
@@ -243,3 +244,31 @@ async def test_a_card_is_asked_for_once(keeper: zoo.Keeper, upstream: Upstream) 
     catalogue._cards |= {("iris", f"old_{number}"): zoo.card("old") for number in range(300)}
     await catalogue.card("iris", "log_reg_2", soon)
     assert ("iris", "log_reg_1") not in catalogue._cards and ("iris", "log_reg_2") in catalogue._cards
+
+
+MOVE = Move(family="iris", alias="champion", version="log_reg_2", who="me", why="")
+
+
+async def test_a_move_that_may_have_arrived_is_not_sent_again(keeper: zoo.Keeper, upstream: Upstream) -> None:
+    """Closed under a call, a kept connection ends a move and is made good for a question, which does no harm twice."""
+    keeper.habit, keeper.sick = zoo.close_used, True
+    outcomes = []
+    for call in (upstream.move, upstream.move, upstream.card):
+        before = len(keeper.asked)
+        try:
+            await (call(MOVE, time.monotonic() + 5) if call == upstream.move else upstream.card("iris", "log_reg_1", time.monotonic() + 5))
+            outcomes.append(("ok", len(keeper.asked) - before))
+        except UpstreamUnavailable:
+            outcomes.append(("unavailable", len(keeper.asked) - before))
+    await upstream.card("iris", "log_reg_1", time.monotonic() + 5)
+
+    # The third call is on a new connection, the fourth on the one that it has left.
+    assert [("ok", 1), ("unavailable", 1), ("ok", 1)] == outcomes
+    assert ["/card"] * 3 == [asked.path for asked in keeper.asked[2:]]
+
+
+async def test_a_move_that_was_not_sent_is_sent_to_the_next(keeper: zoo.Keeper) -> None:
+    """A model server that cannot be reached has surely not done it."""
+    settings = GatewaySettings(model_servers=[f"http://127.0.0.1:{free_port()}", keeper.url])
+    async with Upstream(settings, Metrics()) as upstream:
+        assert "log_reg_2" == (await upstream.move(MOVE, time.monotonic() + 5)).version

@@ -18,7 +18,9 @@ from tests.examples import family, grid, rows_in_memory
 from tests.folders import registry_over
 from twotier.errors import ConfigurationError, GateRefused
 from twotier.family import Example, Gate
-from twotier.registry import Registry
+from twotier.registry import Registry, RegistrySettings
+from twotier.scorer import Scorer
+from twotier.settings import SharedSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,6 +100,26 @@ def test_version_that_fails_its_gate_is_no_champion(registry: Registry, raw_data
         registry.promote("coin", "champion", version.name, who="test")
     registry.families["coin"] = family()
     assert "log_reg_2" == train(registry, registry.families["coin"], data=raw_data).name == registry.aliases("coin")["champion"]
+
+
+def test_of_two_trainings_one_is_first(registry: Registry, raw_data: Path) -> None:
+    """A training that finds no champion, and another that becomes it meanwhile, end well both; the other stays champion."""
+    iris = registry.families["iris"]
+    others: list[str] = []
+
+    class Slow(Registry):
+        def load(self, family: str, version: str) -> Scorer:
+            scorer = super().load(family, version)
+            # Judged by now, and about to be promoted: this is when the other one overtakes.
+            if self.versions(family)[0].gate and not others:
+                others.append(train(registry, iris, data=raw_data).name)
+            return scorer
+
+    slow = Slow.open(RegistrySettings.read(), SharedSettings.read(data=raw_data))
+    assert "log_reg_1" == train(slow, iris, data=raw_data).name
+    slow.close()
+    assert ({"champion": "log_reg_2"}, ["log_reg_2"]) == (registry.aliases("iris"), others)
+    assert 1 == len(registry.history("iris", "champion"))
 
 
 def test_unknown_estimator_is_refused_at_once(registry: Registry, raw_data: Path) -> None:

@@ -197,10 +197,13 @@ def test_asked_to_end(data: Path, tmp_path: Path) -> None:
     with training(data, tmp_path / "log", **with_held_family(data)) as tier:
         job = start(tier)
         process = reach_fit(tier, job)
-        ended: list[Any] = []
-        waited = at_once([lambda: ended.append(look(tier, job, 60)), lambda: (time.sleep(0.5), tier.send(signal.SIGTERM))])
-        assert [None, (None, None)] == waited
-        assert (0, "running") == (tier.process.wait(START_SECONDS), ended[0]["status"])
+
+        def end() -> None:
+            time.sleep(0.5)
+            tier.send(signal.SIGTERM)
+
+        told, _ = at_once([lambda: look(tier, job, 60), end])
+        assert (0, "running") == (tier.process.wait(START_SECONDS), told["status"])
     assert not process.is_running()
     assert [] == versions(data)
 

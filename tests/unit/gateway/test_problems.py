@@ -20,6 +20,7 @@ def _tree(root: type[TwotierError]) -> Iterator[type[TwotierError]]:
 EXPECTED = {
     "TwotierError": 500,
     "ConfigurationError": 500,
+    "LedgerSealed": 409,
     "InputRefused": 422,
     "InputUnreadable": 400,
     "InputTooLarge": 413,
@@ -32,8 +33,14 @@ EXPECTED = {
     "SchemaMismatch": 503,
     "GoldenMismatch": 503,
     "GateRefused": 409,
+    "AliasMoved": 409,
+    "UnknownJob": 404,
+    "KeyReused": 422,
+    "TrainingNotOffered": 501,
+    "TrainingFailed": 500,
     "UpstreamError": 502,
     "UpstreamUnavailable": 503,
+    "TrainingUnavailable": 503,
     "UpstreamTimeout": 504,
     "UpstreamInvalid": 502,
 }

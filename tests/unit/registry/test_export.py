@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.registry.kit import opened, publish
-from twotier.errors import ConfigurationError, NotServable
+from twotier.errors import ConfigurationError, LedgerSealed, NotServable
 from twotier.registry import Registry
 from twotier.registry.database import connect, writing
 from twotier.registry.ledger import Ledger
@@ -60,7 +60,7 @@ def test_export_is_read_without_writing(promoted: Registry, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path / "promoted")
     ledger = Ledger(read_only(Path("database.sqlite")))
     assert {"challenger": "log_reg_3", "champion": "log_reg_2"} == ledger.aliases("iris")
-    with pytest.raises(ConfigurationError, match="can only be read"):
+    with pytest.raises(LedgerSealed, match="can only be read"):
         ledger.move("champion", ledger.versions("iris")[0], who="me", why="")
     ledger.close()
 

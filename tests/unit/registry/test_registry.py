@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from tests.unit.registry.kit import FAILED, IRIS, METRICS, PASSED, draft, fitted, opened, publish
-from twotier.errors import ConfigurationError, DigestMismatch, GateRefused, InputRefused, SignatureInvalid, UnknownFamily, UnknownVersion
+from twotier.errors import (
+    AliasMoved,
+    ConfigurationError,
+    DigestMismatch,
+    GateRefused,
+    InputRefused,
+    SignatureInvalid,
+    UnknownFamily,
+    UnknownVersion,
+)
 from twotier.registry import GateReport, Registry
 
 TWO = replace(IRIS, estimators={**IRIS.estimators, "log_reg_l1": IRIS.estimators["log_reg"]})
@@ -188,6 +197,53 @@ def test_gate_refuses(registry: Registry, gate: GateReport | None, reason: str) 
         registry.promote("iris", "champion", "log_reg_1", who="me")
     assert f"iris log_reg_1 cannot become champion: {reason}" == str(refused.value).rstrip(": ")
     assert ({}, []) == (registry.aliases("iris"), registry.history("iris", "champion"))
+
+
+def test_move_that_depends_on_where_the_alias_points(registry: Registry) -> None:
+    """It is done only if the alias points there; already at its goal, it is left as it is, whatever was expected."""
+    for _ in range(2):
+        publish(registry)
+    with pytest.raises(AliasMoved, match="iris: champion points at nothing by now, and not at log_reg_2"):
+        registry.promote("iris", "champion", "log_reg_1", who="me", expected="log_reg_2")
+    registry.promote("iris", "champion", "log_reg_1", who="me", expected=None)
+    with pytest.raises(AliasMoved, match="iris: champion points at log_reg_1 by now, and not at nothing"):
+        registry.promote("iris", "champion", "log_reg_2", who="me", expected=None)
+    registry.promote("iris", "champion", "log_reg_2", who="me", expected="log_reg_1")
+    registry.promote("iris", "champion", "log_reg_2", who="me", expected="log_reg_1")
+    assert ["log_reg_2", "log_reg_1"] == [move.to_version for move in registry.history("iris", "champion")]
+
+
+def test_many_want_to_be_first(registry: Registry) -> None:
+    """Of versions that are to be champion only if there is none, one becomes it, however close together they come."""
+    names = [publish(registry).name for _ in range(6)]
+
+    def first(name: str) -> bool:
+        try:
+            registry.promote("iris", "champion", name, who="training", expected=None)
+        except AliasMoved:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert 1 == sum(pool.map(first, names))
+    assert 1 == len(registry.history("iris", "champion"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_tidy(kind: str, data: Path) -> None:
+    """What a killed publish left goes, and what is published stays."""
+    registry = opened(data, store_url=f"memory://{uuid.uuid4()}/models" if kind == "memory" else None)
+    publish(registry)
+    registry.tidy("iris", "log_reg")
+    store = registry._store
+    store.write("iris", "log_reg_2", {"model.pkl": b"half"})
+    (data / "models" / "iris" / ".log_reg_2.new.tmp").mkdir(parents=True)
+    registry.tidy("iris", "log_reg")
+    with pytest.raises(DigestMismatch, match="is not there"):
+        store.read("iris", "log_reg_2")
+    assert "log_reg_1" == registry.load("iris", "log_reg_1").card.version
+    assert (kind == "memory") == (data / "models" / "iris" / ".log_reg_2.new.tmp").exists()
+    registry.close()
 
 
 def test_broken_version_is_not_promoted(registry: Registry, data: Path) -> None:

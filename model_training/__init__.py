@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model_training.training import train
+    from model_training.training import train, train_all
 
-__all__ = ["train"]
+__all__ = ["train", "train_all"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `train` when it is wanted: it brings scikit-learn along, which the training service can do without."""
+    """Import training when it is wanted: it brings scikit-learn along, which the training service can do without."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from model_training.training import train
+    from model_training import training
 
-    return train
+    return getattr(training, name)

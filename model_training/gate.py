@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from model_training.pipelines.evaluate import evaluate, likeliest
+from model_training.pipelines.evaluate import decided, evaluate
 from model_training.pipelines.read import Labelled, accept
 from twotier.errors import ConfigurationError, NotServable
-from twotier.family import Answer, Predict
+from twotier.family import Answer, Family, Predict
 from twotier.registry import GateReport, Registry, Version
 from twotier.scorer import Scorer
 
@@ -45,6 +45,19 @@ def judge(registry: Registry, version: Version, held_out: Labelled) -> GateRepor
         passed=all(verdict != _FAILED for verdict, _ in findings),
         findings=tuple(f"{verdict}: {found}." for verdict, found in findings),
     )
+
+
+def best(family: Family, versions: Sequence[Version]) -> tuple[Version, str] | None:
+    """Of versions trained on the same rows, the one to be champion, and why; None if none passed its gate.
+
+    It is the one with the most of the gate's metric on the held-out rows and, of equally good ones, the first.
+    """
+    metric = family.gate.metric
+    passed = [version for version in versions if version.gate and version.gate.passed]
+    if not passed:
+        return None
+    found = ", ".join(f"{version.name} {version.metrics['test'][metric]:.4f}" for version in passed)
+    return max(passed, key=lambda version: version.metrics["test"][metric]), f"the most {metric} on the same held-out rows: {found}"
 
 
 def predictor(scorer: Scorer) -> Predict:
@@ -128,8 +141,7 @@ def _no_worse(scorer: Scorer, theirs: float, name: str, held_out: Labelled) -> _
 
 
 def _agreement(scorer: Scorer, champion: Scorer, held_out: Labelled) -> _Finding:
-    values = held_out.values(scorer.family)
-    both = zip(*(likeliest(each.card.classes, each.probabilities(values)) for each in (scorer, champion)), strict=True)
+    both = zip(*(decided(each, each.probabilities(held_out.rows)) for each in (scorer, champion)), strict=True)
     same = sum(ours == theirs for ours, theirs in both)
-    share = f"{same} of {len(values)} held-out rows ({same / len(values):.1%})"
+    share = f"{same} of {len(held_out.rows)} held-out rows ({same / len(held_out.rows):.1%})"
     return _NOTED, f"it agrees with the champion {champion.card.version} on {share}"

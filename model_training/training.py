@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from model_training.gate import CHAMPION, judge
+from model_training.gate import CHAMPION, best, judge
 from model_training.pipelines import memory
 from model_training.pipelines.memory import Progress
 from twotier.errors import AliasMoved, ConfigurationError
@@ -44,3 +44,23 @@ def train(registry: Registry, family: Family, estimator: str | None = None, *, d
             )
     progress("done", 1.0)
     return version
+
+
+def train_all(registry: Registry, family: Family, *, data: Path, progress: Progress = _silent) -> list[Version]:
+    """Train a version of each of the family's estimators.
+
+    If the family had no champion, the best of those that passed the gate is it in the end. A champion that was there before stays.
+    """
+    had_champion = CHAMPION in registry.aliases(family.name)
+    versions: list[Version] = []
+
+    def tell(step: str, done: float) -> None:
+        progress(step, (len(versions) + done) / len(family.estimators))
+
+    for estimator in family.estimators:
+        versions.append(train(registry, family, estimator, data=data, progress=tell))
+    found = best(family, versions)
+    if found is not None and not had_champion:
+        winner, why = found
+        registry.promote(family.name, CHAMPION, winner.name, who="training", why=why)
+    return versions

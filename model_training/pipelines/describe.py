@@ -13,7 +13,7 @@ from typing import Any
 
 from model_training.pipelines.read import Labelled, accept
 from twotier.card import Golden, Spread
-from twotier.family import Family, Row
+from twotier.family import Family
 from twotier.scorer import Scorer
 
 REFERENCE_ROWS = 1_000
@@ -26,9 +26,9 @@ GOLDEN_HELD_OUT = 4
 def ranges(family: Family, train: Labelled) -> dict[str, Spread]:
     """Spread of each feature whose values are all numbers; missing values do not count."""
     spreads = {}
-    for name in family.features:
-        values = [value for row in train.rows if (value := getattr(row, name)) is not None]
-        if values and all(isinstance(value, float | int) and not isinstance(value, bool) for value in values):
+    for name, column in zip(family.features, zip(*train.rows, strict=True), strict=True):
+        values = [value for value in column if value is not None]
+        if values and {type(value) for value in values} <= {float, int}:
             spreads[name] = Spread(minimum=min(values), maximum=max(values), mean=math.fsum(values) / len(values))
     return spreads
 
@@ -38,7 +38,7 @@ def reference(family: Family, train: Labelled) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(family.features)
-    writer.writerows(train.values(family)[:REFERENCE_ROWS])
+    writer.writerows(train.rows[:REFERENCE_ROWS])
     return text.getvalue()
 
 
@@ -48,20 +48,19 @@ def golden(scorer: Scorer, held_out: Labelled) -> list[Golden]:
     Raises ConfigurationError for an example that breaks the family's own row schema, and whatever makes a row unanswerable.
     """
     family = scorer.family
-    rows: list[tuple[Mapping[str, Any], Row]] = [
-        (example.row, accept(family, example.row, f"example {number} of family {family.name}"))
+    rows = [
+        (example.row, family.values(accept(family, example.row, f"example {number} of family {family.name}")))
         for number, example in enumerate(family.examples, 1)
     ]
-    rows += [(row.model_dump(mode="json"), row) for row in held_out.rows[:GOLDEN_HELD_OUT]]
-    return [_golden(scorer, sent, row) for sent, row in rows]
+    rows += [(dict(zip(family.features, row, strict=True)), row) for row in held_out.rows[:GOLDEN_HELD_OUT]]
+    return [_golden(scorer, *each) for each in rows]
 
 
-def _golden(scorer: Scorer, sent: Mapping[str, Any], row: Row) -> Golden:
-    values = [scorer.family.values(row)]
-    (answer,) = scorer.answers(values)
+def _golden(scorer: Scorer, sent: Mapping[str, Any], row: list[Any]) -> Golden:
+    (answer,) = scorer.answers([row])
     if isinstance(answer, Exception):
         raise answer
-    (probabilities,) = scorer.probabilities(values)
+    (probabilities,) = scorer.probabilities([row])
     return Golden(row=dict(sent), probabilities=probabilities, answer=answer.model_dump(mode="json"))
 
 

@@ -14,7 +14,7 @@ from twotier.scorer import Model, matrix
 def fit(family: Family, estimator: str, train: Labelled) -> Model:
     """A fresh estimator, fitted to the rows."""
     model: Any = family.estimators[estimator]()
-    fitted: Model = model.fit(matrix(family, train.values(family)), np.asarray(train.labels))
+    fitted: Model = model.fit(matrix(family, train.rows), np.asarray(train.labels))
     return fitted
 
 

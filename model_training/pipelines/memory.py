@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from model_training.pipelines import describe
+import numpy as np
+
+from model_training.pipelines import describe, plots
 from model_training.pipelines.evaluate import evaluate
 from model_training.pipelines.fit import fit, parameters
 from model_training.pipelines.read import Labelled, read
 from model_training.pipelines.split import SEED, split
 from twotier.card import Card, DataFacts
+from twotier.errors import ConfigurationError
 from twotier.family import Family
 from twotier.registry import Draft
 from twotier.scorer import Model, Scorer
@@ -45,9 +48,12 @@ def run(family: Family, estimator: str, data: Path, progress: Progress) -> Train
     facts = DataFacts(
         source=family.dataset.source, sha256=fingerprint, train_rows=len(train.rows), test_rows=len(test.rows), seed=SEED
     )
-    scorer = Scorer(family, _preliminary(family, estimator, model, facts), model)
+    card = _preliminary(family, estimator, model, facts)
+    card = card.model_copy(update={"cutoff": _cutoff(Scorer(family, card, model), train)})
+    scorer = Scorer(family, card, model)
     draft = Draft(
-        classes=scorer.card.classes,
+        classes=card.classes,
+        cutoff=card.cutoff,
         parameters=parameters(model),
         metrics={"train": evaluate(scorer, train), "test": evaluate(scorer, test)},
         data=facts,
@@ -55,12 +61,29 @@ def run(family: Family, estimator: str, data: Path, progress: Progress) -> Train
         golden=describe.golden(scorer, test),
         reference=describe.reference(family, train),
         sources=describe.sources(family),
+        figures=plots.figures(scorer, test),
     )
     return Trained(model, draft, test)
 
 
+def _cutoff(scorer: Scorer, train: Labelled) -> float | None:
+    """The cut-off that the family declares: a quantile of what this very model gives the rows that it has learnt from.
+
+    Raises ConfigurationError if there are other than two labels, or the positive one is not among them.
+    """
+    cutoff, classes = scorer.family.cutoff, scorer.card.classes
+    if cutoff is None:
+        return None
+    if len(classes) != 2 or cutoff.positive not in classes:
+        raise ConfigurationError(
+            f"the cut-off of {scorer.family.name} wants two labels, one of them {cutoff.positive!r}, and there are: {', '.join(classes)}"
+        )
+    scores = [row[scorer.positive] for row in scorer.probabilities(train.rows)]
+    return float(np.quantile(scores, cutoff.quantile))
+
+
 def _preliminary(family: Family, estimator: str, model: Model, facts: DataFacts) -> Card:
-    """As much of a card as it takes to score, for a version that has no number yet."""
+    """As much of a card as it takes to get probabilities, for a version that has no number yet."""
     return Card(
         family=family.name,
         version=f"{estimator}_0",

@@ -17,13 +17,11 @@ from twotier.family import Batch, Family, Row
 class Labelled:
     """Rows whose answers are known."""
 
-    rows: list[Row]
+    rows: list[list[Any]]
+    """(rows, features): each row's values in feature order, as the family's `Row` has read them."""
+
     labels: list[Any]
     """As many as there are rows, in the same order."""
-
-    def values(self, family: Family) -> list[list[Any]]:
-        """(rows, features): each row's values in feature order."""
-        return [family.values(row) for row in self.rows]
 
 
 def read(family: Family, data: Path) -> Labelled:
@@ -33,11 +31,12 @@ def read(family: Family, data: Path) -> Labelled:
     not be allowed to send, or that has no label.
     """
     source = data / family.dataset.source
-    rows: list[Row] = []
+    rows: list[list[Any]] = []
     labels: list[Any] = []
     for batch in family.dataset.batches(data):
         for raw, label in _pairs(family, batch, source):
-            rows.append(accept(family, raw, f"{source}, row {len(rows) + 1}"))
+            # A `Row` takes several times the memory of its values, and there may be many.
+            rows.append(family.values(accept(family, raw, f"{source}, row {len(rows) + 1}")))
             labels.append(label)
             if label is None:
                 raise ConfigurationError(f"{source}, row {len(rows)}, column {family.dataset.target}: a label is missing")

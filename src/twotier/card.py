@@ -59,3 +59,9 @@ class Card(_Fact):
     golden: list[Golden]
     row_schema: dict[str, Any] = Field(description="JSON Schema of a row.")
     answer_schema: dict[str, Any] = Field(description="JSON Schema of an answer.")
+
+    def positive(self, score: float) -> bool:
+        """Whether the decision is positive: it is from the cut-off on. Raises ValueError for a version without one."""
+        if self.cutoff is None:
+            raise ValueError(f"{self.family} {self.version} has no cut-off: train it again")
+        return score >= self.cutoff

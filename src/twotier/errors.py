@@ -14,6 +14,7 @@ TwotierError
 │   ├── VersionSkew             the artefact was made with another scikit-learn minor version
 │   ├── SchemaMismatch          the artefact's features are not the family's
 │   └── GoldenMismatch          the loaded model does not answer its golden rows as it did in training
+├── NotExplainable              reasons were asked of a version that has none to give
 ├── GateRefused                 a version did not pass its family's gate, so no alias may point at it
 ├── AliasMoved                  an alias does not point where whoever wants to move it takes it to point
 ├── UnknownJob                  no training job of that id
@@ -103,6 +104,10 @@ class SchemaMismatch(NotServable):
 
 class GoldenMismatch(NotServable):
     """The loaded model does not answer its golden rows as it did in training."""
+
+
+class NotExplainable(TwotierError):
+    """Reasons were asked of a version that has none to give."""
 
 
 class GateRefused(TwotierError):

@@ -59,9 +59,9 @@ def feature(description: str, *, example: Any, unit: str | None = None, aliases:
     return Field(description=description, examples=[example], json_schema_extra=extra, **constraints)
 
 
-def on_request(description: str) -> Any:
-    """Describe a field of an answer that is sent only on request: field `reasons` is asked for by `?reasons=true`."""
-    return Field(default=None, description=description, json_schema_extra={"on_request": True})
+def on_request(description: str, *, flag: str | None = None) -> Any:
+    """Describe a field of an answer that is sent only on request: field `risk` is asked for by `?risk=true`, or by another flag."""
+    return Field(default=None, description=description, json_schema_extra={"on_request": flag or True})
 
 
 def _extra(info: FieldInfo, key: str) -> Any:
@@ -102,11 +102,27 @@ Predict = Callable[[Sequence[Mapping[str, Any]]], list[Answer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cutoff:
+    """The decision of a family with two labels: positive from a score on that training learns and the card keeps.
+
+    The score is the probability of the label `positive`. The cut-off is the given quantile, between 0 and 1, of the scores of the very
+    model that is served over the rows it was trained on.
+    """
+
+    positive: str
+    quantile: float
+
+
+LESS_IS_BETTER = frozenset({"brier", "log_loss"})
+"""Metrics that measure errors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """What a version must show before an alias may point at it."""
 
     metric: str
-    """A metric of the held-out rows, such as `accuracy`."""
+    """A metric of the held-out rows of which more is better, such as `accuracy` or `auc`."""
 
     floor: float
     """The least value of it that may serve."""
@@ -114,12 +130,17 @@ class Gate:
     checks: Mapping[str, Callable[[Predict], bool]] = field(default_factory=dict)
     """Behavioural checks by name: each makes rows, has them predicted, and says whether the answers make sense."""
 
+    def __post_init__(self) -> None:
+        if self.metric in LESS_IS_BETTER:
+            raise ConfigurationError(f"a gate wants a metric of which more is better, and {self.metric} is none: take auc, for example")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A prediction problem with one row schema and one answer schema, and the ways to solve it.
 
-    `decide` turns one row's class probabilities, in the order of `card.classes`, into its answer.
+    `decide` turns one row's class probabilities, in the order of `card.classes`, into its answer. An answer of a family with `echo` has
+    beside its own fields those of the row, as they were sent, and all of them in alphabetical order.
     `estimators` maps a name to a factory of an unfitted scikit-learn classifier or pipeline with `predict_proba`; the first is the
     default. A factory imports scikit-learn itself, when called. `options` is what the deployment chose; `decide` finds it in
     `card.options`.
@@ -135,6 +156,8 @@ class Family:
     gate: Gate
     examples: tuple[Example, ...]
     options: Options = Options()
+    cutoff: Cutoff | None = None
+    echo: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.estimators):
@@ -147,6 +170,8 @@ class Family:
         names = [*self.features, *self.aliases]
         if len(set(names)) != len(names) or len(self.aliases) != sum(len(_aliases(f)) for f in self.row.model_fields.values()):
             raise ConfigurationError(f"family {self.name!r}: two fields of its row share a name or an alias")
+        if self.echo and not {"model_name", *self.answer.model_fields}.isdisjoint(names):
+            raise ConfigurationError(f"family {self.name!r}: its answers repeat the row, so no field of both may have the same name")
 
     @cached_property
     def features(self) -> tuple[str, ...]:
@@ -160,13 +185,14 @@ class Family:
 
     @cached_property
     def numeric(self) -> bool:
-        """Whether every feature is a plain number, so that rows make a float matrix; otherwise they make an object matrix."""
-        return all(info.annotation in (float, int) for info in self.row.model_fields.values())
+        """Whether every feature is a number or missing, so that rows make a float matrix; otherwise they make an object matrix."""
+        return all(info.annotation in (float, int, float | None, int | None) for info in self.row.model_fields.values())
 
     @cached_property
-    def on_request(self) -> tuple[str, ...]:
-        """Names of the answer's fields that are sent only on request."""
-        return tuple(name for name, info in self.answer.model_fields.items() if _extra(info, "on_request"))
+    def on_request(self) -> Mapping[str, str]:
+        """Name of each of the answer's fields that are sent only on request -> the flag that asks for it."""
+        flags = {name: _extra(info, "on_request") for name, info in self.answer.model_fields.items()}
+        return {name: name if flag is True else flag for name, flag in flags.items() if flag}
 
     @property
     def default_estimator(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from sklearn import config_context
 
 from twotier.card import Card
-from twotier.errors import SchemaMismatch
+from twotier.errors import NotExplainable, SchemaMismatch
+from twotier.explaining import Explainer
 from twotier.family import Answer, Family
+from twotier.reasons import REASONS, Explained, Reasons
 
 
 class Model(Protocol):
@@ -26,7 +29,7 @@ class Model(Protocol):
 
 
 def matrix(family: Family, rows: Sequence[Sequence[Any]]) -> NDArray[Any]:
-    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number, else object.
+    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number (NaN if it is missing), else object.
 
     Raises ValueError or TypeError for rows that are not of the family's width or kind.
     """
@@ -53,6 +56,24 @@ class Scorer:
         self.card = card
         self._model = model
 
+    @cached_property
+    def positive(self) -> int:
+        """Place, in `card.classes`, of the label that scores are probabilities of: the cut-off's, or the last of two."""
+        return 1 if self.family.cutoff is None else self.card.classes.index(self.family.cutoff.positive)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the family's answers have a place for reasons."""
+        return issubclass(self.family.answer, Explained)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What gives the reasons of the version's answers. Raises NotExplainable."""
+        try:
+            return Explainer(self._model, self.family.features, self.positive)
+        except ValueError as error:
+            raise NotExplainable(f"{self.family.name} {self.card.version} has no reasons to give: {error}") from error
+
     def probabilities(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
         """Class probabilities of each row, in the order of `card.classes`. Raises whatever the model raises."""
         # Rows were checked on their way in, and a non-finite result is caught on its way out: a second check per call would be paid for
@@ -61,24 +82,28 @@ class Scorer:
             scores = self._model.predict_proba(matrix(self.family, rows))
         return scores.tolist()  # type: ignore[no-any-return]
 
-    def answers(self, rows: Sequence[Sequence[Any]]) -> list[Answer | Exception]:
-        """The answer to each row, or, in its place, why that row cannot be scored.
+    def answers(self, rows: Sequence[Sequence[Any]], *, explain: bool = False) -> list[Answer | Exception]:
+        """The answer to each row, with its reasons if they are wanted, or, in its place, why that row cannot be scored.
 
         A row that makes the model raise fails alone: the rows are halved until only the guilty ones are left.
+        Raises NotExplainable if reasons are wanted and the version has none.
         """
+        explainer = self.explainer if explain else None
         try:
             scores = self.probabilities(rows)
+            reasons = explainer.reasons(matrix(self.family, rows)) if explainer else [None] * len(scores)
         except Exception as error:
             if len(rows) < 2:
                 return [error for _ in rows]
             middle = len(rows) // 2
-            return self.answers(rows[:middle]) + self.answers(rows[middle:])
-        return [self._answer(score) for score in scores]
+            return self.answers(rows[:middle], explain=explain) + self.answers(rows[middle:], explain=explain)
+        return [self._answer(*each) for each in zip(scores, reasons, strict=True)]
 
-    def _answer(self, score: list[float]) -> Answer | Exception:
+    def _answer(self, score: list[float], reasons: Reasons | None) -> Answer | Exception:
         if not all(map(math.isfinite, score)):
             return ValueError("the model gave a probability that is not a finite number")
         try:
-            return self.family.decide(score, self.card)
+            answer = self.family.decide(score, self.card)
         except Exception as error:
             return error
+        return answer if reasons is None else answer.model_copy(update={REASONS: reasons})

@@ -84,6 +84,7 @@ class Refusal(StrEnum):
     UNKNOWN_FAMILY = "unknown_family"
     UNKNOWN_VERSION = "unknown_version"
     NOT_SERVABLE = "not_servable"
+    NOT_EXPLAINABLE = "not_explainable"
     EXPIRED = "expired"
     FAILED = "failed"
     BAD_NAME = "bad_name"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ HEAVY = {"numpy", "scipy", "sklearn", "pandas"}
 """What the gateway must not load."""
 
 RESERVED = {"model_name", "partial"}
-"""What the gateway itself puts into an answer, or reads from a query: no field on request may be called that."""
+"""What the gateway itself puts into an answer, or reads from a query: no field and no flag may be called that."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,12 @@ class Served:
     scorer: Scorer
     data: Path
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         """Some rows of the raw data, from all over it."""
         rows = read(self.family, self.data).rows
-        return rows[:: max(1, len(rows) // 40)]
+        named = (dict(zip(self.family.features, row, strict=True)) for row in rows[:: max(1, len(rows) // 40)])
+        return [self.family.row.model_validate(row) for row in named]
 
     def answers(self, rows: list[Row]) -> list[Answer]:
         """One answer per row."""
@@ -114,10 +116,11 @@ def test_every_field_is_described(family: Family) -> None:
 @each_family
 def test_fields_on_request_can_be_left_out(family: Family) -> None:
     """A field on request can be asked for in a query, is None unless it is made, and has a name that the gateway does not use itself."""
-    assert RESERVED.isdisjoint(family.answer.model_fields)
-    for name in family.on_request:
+    assert RESERVED.isdisjoint([*family.answer.model_fields, *family.on_request.values()])
+    assert len(family.on_request) == len(set(family.on_request.values()))
+    for name, flag in family.on_request.items():
         info = family.answer.model_fields[name]
-        assert NAME.match(name)
+        assert NAME.match(flag)
         assert not info.is_required() and info.default is None
         assert info.description
 

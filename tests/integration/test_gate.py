@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model_training.gate import _no_worse, judge
 from model_training.pipelines import memory
 from model_training.pipelines.read import Labelled
-from tests.examples import CoinRow, card, decide, family, log_reg
+from tests.examples import card, decide, family, log_reg
 from tests.folders import registry_over
 from twotier.card import Card
 from twotier.family import Answer, Example, Gate, Predict
@@ -179,7 +179,7 @@ def test_better_than_the_champion(judged: Judge) -> None:
 def test_tolerance_is_a_row_or_a_hundredth(rows: int, less: float, passes: bool) -> None:
     """A version may be worse than the champion by one held-out row or by 0.01, whichever is more, and by no more."""
     scorer = Scorer(family(), card(), Stubborn(0.9))
-    held_out = Labelled([CoinRow(a=0.0, b=0.0)] * rows, ["high"] * (rows - 5) + ["low"] * 5)
+    held_out = Labelled([[0.0, 0.0]] * rows, ["high"] * (rows - 5) + ["low"] * 5)
     ours = (rows - 5) / rows
     assert ("passed" if passes else "failed") == _no_worse(scorer, ours + less, "log_reg_1", held_out)[0]
 

@@ -157,7 +157,7 @@ def test_numbers_as_labels_are_served_as_text(registry: Registry, raw_data: Path
     registry.families["coin"] = family(dataset=rows_in_memory(rows), examples=examples)
     version = train(registry, registry.families["coin"], data=raw_data)
     assert version.gate is not None and version.gate.passed
-    assert {"accuracy", "auc", "brier"} == version.metrics["test"].keys()
+    assert {"accuracy", "auc", "brier", "log_loss"} == version.metrics["test"].keys()
     assert ["0", "1"] == registry.load("coin", "champion").card.classes
 
 

@@ -44,3 +44,11 @@ def test_card_refuses(facts: dict[str, Any], kind: str) -> None:
 def test_cutoff_may_be_absent() -> None:
     """A family that decides by the likeliest label has no cut-off."""
     assert card().cutoff is None
+
+
+def test_decision_is_positive_from_the_cut_off_on() -> None:
+    """The cut-off itself is positive; a version that learnt none decides nothing by it."""
+    made = card(cutoff=0.5)
+    assert [False, True, True] == [made.positive(score) for score in (0.49999, 0.5, 1.0)]
+    with pytest.raises(ValueError, match="coin log_reg_1 has no cut-off: train it again"):
+        card().positive(1.0)

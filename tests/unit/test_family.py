@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from tests.examples import CoinAnswer, CoinRow, family
 from twotier.errors import ConfigurationError
-from twotier.family import NAME, Answer, Row, feature, on_request
+from twotier.family import NAME, Answer, Gate, Row, feature, on_request
+from twotier.reasons import Explained
 
 
 def test_features_are_the_fields_of_the_row() -> None:
@@ -24,7 +25,7 @@ def test_aliases_lead_to_features() -> None:
 
 def test_fields_on_request_are_found() -> None:
     """Only the answer's fields that say so are left out unless asked for."""
-    assert ("share",) == family().on_request
+    assert {"share": "share"} == family().on_request
     assert CoinAnswer(label="low").share is None
 
 
@@ -41,7 +42,7 @@ def test_values_are_in_feature_order() -> None:
 
 
 def test_plain_numbers_make_a_numeric_family() -> None:
-    """A family is numeric if every field is a plain number that must be there."""
+    """A family is numeric if every field is a plain number, be it one that may be missing."""
 
     class Worded(CoinRow):
         word: str = feature("A word", example="yes")
@@ -52,7 +53,7 @@ def test_plain_numbers_make_a_numeric_family() -> None:
     class Counted(CoinRow):
         count: int = feature("A count", example=3)
 
-    assert [True, True, False, False] == [family(row=row).numeric for row in (CoinRow, Counted, Worded, Gappy)]
+    assert [True, True, False, True] == [family(row=row).numeric for row in (CoinRow, Counted, Worded, Gappy)]
 
 
 def test_feature_tells_callers_what_it_is() -> None:
@@ -78,7 +79,7 @@ def test_field_metadata_may_be_a_function() -> None:
     class Plain(Answer):
         label: str = Field(json_schema_extra=lambda schema: None)
 
-    assert () == family(answer=Plain).on_request
+    assert {} == family(answer=Plain).on_request
 
 
 @pytest.mark.parametrize("value", [None, "1", True, float("nan"), float("inf")])
@@ -110,6 +111,25 @@ def test_row_and_answer_never_change() -> None:
             setattr(made, field, 0)
 
 
+class Same(Answer):
+    """An answer with a field that the row has too."""
+
+    first: str
+
+
+@pytest.mark.parametrize("metric", ["brier", "log_loss"])
+def test_gate_wants_more(metric: str) -> None:
+    """A metric of which less is better is refused when the gate is made: it would let the worst pass."""
+    with pytest.raises(ConfigurationError, match=f"more is better, and {metric} is none"):
+        Gate(metric=metric, floor=0.1)
+
+
+def test_flag_may_have_another_name() -> None:
+    """A field on request is asked for by its own name or by that of its flag."""
+    assert {"reasons": "explain"} == family(answer=Explained).on_request
+    assert "explain" == Explained.model_json_schema()["properties"]["reasons"]["on_request"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -118,6 +138,7 @@ def test_row_and_answer_never_change() -> None:
         ({"estimators": {"log-reg": dict}}, "'log-reg' must be lower-case"),
         ({"estimators": {}}, "no estimator"),
         ({"examples": family().examples[:1]}, "at least two examples"),
+        ({"echo": True, "answer": Same}, "answers repeat the row, so no field of both may have the same name"),
     ],
 )
 def test_family_refuses_parts_that_do_not_fit(changes: dict[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from twotier.gateway.pointers import MAX_FAULTS
 from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
 from twotier.gateway.strict_json import dumps, loads
 
-__all__ = ["Predicting", "Wish"]
+__all__ = ["Predicting", "Wish", "present"]
 
 _SLICE = 500
 """How many rows are validated before other callers get their turn."""
@@ -58,13 +58,24 @@ class Predicting:
             rows = self._reader.rows(loads(body))
         finally:
             timing.validate += time.monotonic() - begun
-        return _present(rows, await self.answer(rows, wish, deadline, timing))
+        results = await self._results(rows, wish, deadline, timing)
+        return _shaped(
+            rows,
+            [
+                _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
+                for row, result in zip(rows.items, results, strict=True)
+            ],
+        )
 
     async def answer(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any]]:
-        """One answer per row, for rows that were read already; with `partial`, a problem in the place of each bad one.
+        """One answer per row, for rows that came in a form of their own and were read already; all of them are answered, or none.
 
-        Whatever form callers send rows in, this is what answers them. Raises TwotierError, with pointers into what was sent.
+        Raises TwotierError, with pointers into what was sent.
         """
+        results = await self._results(rows, replace(wish, partial=False), deadline, timing)
+        return [result for result in results if not isinstance(result, Refusal)]
+
+    async def _results(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | Refusal]:
         begun = time.monotonic()
         try:
             self._reader.check_count(rows)
@@ -80,7 +91,7 @@ class Predicting:
         results = [one if isinstance(one, Refusal) else next(answered) or _unscored(rows.pointer(at)) for at, one in enumerate(read)]
         if not beside and any(isinstance(result, Refusal) for result in results):
             raise _refused(results)
-        return [_row_problem(result) if isinstance(result, Refusal) else result for result in results]
+        return results
 
     async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
         read: list[list[Any] | Refusal] = []
@@ -108,7 +119,12 @@ class Predicting:
         return dumped
 
 
-def _present(rows: Rows, results: list[dict[str, Any]]) -> bytes:
+def present(family: Family, row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a row as callers see it: with the row as it was sent, if the family's answers repeat it."""
+    return dict(sorted({**row, **answer}.items())) if family.echo else answer
+
+
+def _shaped(rows: Rows, results: list[dict[str, Any]]) -> bytes:
     shaped: Any = results
     if rows.shape is Shape.ONE:
         shaped = results[0]

@@ -67,6 +67,12 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "unknown-version", 404, "There is no such version", "GET /models/{family} lists the family's versions and aliases."
     ),
     errors.NotServable: _NOT_SERVABLE,
+    errors.NotExplainable: Kind(
+        "not-explainable",
+        422,
+        "The version has no reasons to give",
+        "Only a linear version can say what each input adds to its answer. Ask without `explain`, or pin a version that is linear.",
+    ),
     errors.GateRefused: Kind(
         "gate-refused",
         409,

@@ -16,6 +16,7 @@ from twotier.errors import (
     InputRefused,
     KeyReused,
     LedgerSealed,
+    NotExplainable,
     NotServable,
     TrainingUnavailable,
     TwotierError,
@@ -48,6 +49,10 @@ _REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
     Refusal.NOT_SERVABLE: (
         NotServable,
         "the version of {family} failed a check before serving: /readyz and the model server's log say which",
+    ),
+    Refusal.NOT_EXPLAINABLE: (
+        NotExplainable,
+        "the version of {family} that would answer is not linear and has no reasons to give: ask without explain, or pin a linear version",
     ),
     Refusal.EXPIRED: (UpstreamTimeout, "the model server had no time left for it within the call's budget"),
     Refusal.FAILED: (UpstreamInvalid, "the model server failed: its log says how"),

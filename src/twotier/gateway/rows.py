@@ -43,7 +43,7 @@ class Rows:
 
     shape: Shape
     items: Iterable[Any]
-    """Read once, in order, so that rows need not be held in two forms at a time."""
+    """In order. Those that came in a form of their own are made while they are read, and so are read once."""
 
     count: int
     keys: Sequence[str] = ()

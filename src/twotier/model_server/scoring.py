@@ -11,8 +11,9 @@ from typing import Any
 
 import structlog
 
-from twotier.errors import AliasMoved, GateRefused, InputRefused, LedgerSealed, NotServable, UnknownFamily, UnknownVersion
+from twotier.errors import AliasMoved, GateRefused, InputRefused, LedgerSealed, NotExplainable, NotServable, UnknownFamily, UnknownVersion
 from twotier.family import Answer
+from twotier.reasons import REASONS
 from twotier.scorer import Scorer
 from twotier.wire import Block, Refusal, Refused, RowFault, Scored
 
@@ -29,26 +30,31 @@ _REFUSALS = {
     GateRefused: Refusal.GATE_REFUSED,
     AliasMoved: Refusal.ALIAS_MOVED,
     LedgerSealed: Refusal.SEALED,
+    NotExplainable: Refusal.NOT_EXPLAINABLE,
 }
 
 _log = structlog.get_logger()
 
 
 def score(blocks: Sequence[Block], find: Find, clock: Callable[[], float]) -> list[Scored | Refused]:
-    """Answer each block, in order. Blocks for one version are scored together, once; expired ones are not scored at all."""
+    """Answer each block, in order. Blocks for one version are scored together, once; expired ones are not scored at all.
+
+    Those that want reasons are scored apart from those that do not: reasons cost much more than answers.
+    """
     results: dict[int, Scored | Refused] = {}
-    groups: dict[Scorer, list[int]] = {}
+    groups: dict[tuple[Scorer, bool], list[int]] = {}
     for index, block in enumerate(blocks):
         try:
-            groups.setdefault(find(block.family, block.version), []).append(index)
+            scorer = find(block.family, block.version)
+            groups.setdefault((scorer, scorer.explains and REASONS in block.wanted), []).append(index)
         except Exception as error:
             results[index] = refusal(error, family=block.family, version=block.version)
-    for scorer, members in groups.items():
+    for (scorer, explain), members in groups.items():
         now = clock()
         late = [index for index in members if blocks[index].expired(now)]
         results.update(dict.fromkeys(late, Refused(refused=Refusal.EXPIRED, detail="its budget was used up before it could be scored")))
         wanted = [index for index in members if index not in results]
-        results.update(zip(wanted, _score_group(scorer, [blocks[index] for index in wanted], clock), strict=True))
+        results.update(zip(wanted, _score_group(scorer, explain, [blocks[index] for index in wanted], clock), strict=True))
     return [results[index] for index in range(len(blocks))]
 
 
@@ -61,11 +67,11 @@ def refusal(error: Exception, **subject: str) -> Refused:
     return Refused(refused=Refusal.FAILED, detail=f"{type(error).__name__}: see the model server's log")
 
 
-def _score_group(scorer: Scorer, blocks: Sequence[Block], clock: Callable[[], float]) -> Iterator[Scored | Refused]:
+def _score_group(scorer: Scorer, explain: bool, blocks: Sequence[Block], clock: Callable[[], float]) -> Iterator[Scored | Refused]:
     subject = {"family": scorer.family.name, "version": scorer.card.version}
     begun = clock()
     try:
-        answers = iter(scorer.answers([row for block in blocks for row in block.rows]))
+        answers = iter(scorer.answers([row for block in blocks for row in block.rows], explain=explain))
     except Exception as error:
         return iter([refusal(error, **subject)] * len(blocks))
     model_ms = (clock() - begun) * 1000

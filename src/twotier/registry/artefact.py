@@ -1,4 +1,4 @@
-"""What an artefact is made of: the model, its card for programs and for people, the reference sample, the manifest and its signature."""
+"""What an artefact is made of: the model, its cards for programs and people, figures, reference sample, manifest and signature."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def assemble(family: Family, card: Card, pickled: bytes, draft: Draft, key: Sign
     files = {
         MODEL: pickled,
         CARD: card.model_dump_json(indent=2).encode(),
-        MODEL_CARD: model_card.render(family, card, draft.sources).encode(),
+        MODEL_CARD: model_card.render(family, card, draft).encode(),
         REFERENCE: draft.reference.encode(),
+        **{name: png for name, (_, png) in draft.figures.items()},
     }
     return {**files, **sign(card.family, card.version, card.created_at, files, key)}

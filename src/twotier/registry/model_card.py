@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from twotier.card import Card
 from twotier.family import Family
+from twotier.registry.records import Draft
 
 
-def render(family: Family, card: Card, sources: Mapping[str, str]) -> str:
+def render(family: Family, card: Card, draft: Draft) -> str:
     """Write the model card in Markdown."""
     parts = [
         f"# {card.family} {card.version}",
@@ -17,20 +18,22 @@ def render(family: Family, card: Card, sources: Mapping[str, str]) -> str:
         f"`{card.data.source}`, SHA-256 `{card.data.sha256}`. {card.data.train_rows} rows to train on and {card.data.test_rows} held out,"
         f" by a stratified split with seed {card.data.seed}.",
         "## Metrics",
+        f"The gate judges by `{family.gate.metric}`, of which at least {family.gate.floor} is wanted on the held-out rows.",
         _metrics(card),
+        *(f"![{shows}]({name})" for name, (shows, _) in draft.figures.items()),
         "## Features",
         _features(card),
         "## Answers",
         f"Classes: {', '.join(f'`{label}`' for label in card.classes)}."
-        + ("" if card.cutoff is None else f" The decision is positive from a score of {card.cutoff:.6g}, learnt in training."),
+        + _cutoff(family, card),
         *([_table(("option", "value"), ((f"`{name}`", f"`{value}`") for name, value in card.options.items()))] if card.options else []),
         "## Parameters",
         _table(("parameter", "value"), ((f"`{name}`", f"`{value}`") for name, value in card.parameters.items())),
         "## Made with",
         _table(("library", "version"), card.libraries.items()),
     ]
-    if sources:
-        parts.append(_table(("code", "SHA-256"), sources.items()))
+    if draft.sources:
+        parts.append(_table(("code", "SHA-256"), draft.sources.items()))
     parts += [
         "## Check and load it",
         f"`Registry.load({card.family!r}, {card.version!r})` verifies the signature and every digest in `manifest.json` before it unpickles"
@@ -41,6 +44,15 @@ def render(family: Family, card: Card, sources: Mapping[str, str]) -> str:
         " since, its metrics no longer hold. This page was written before the gate ran: the ledger says whether the version passed.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _cutoff(family: Family, card: Card) -> str:
+    if family.cutoff is None or card.cutoff is None:
+        return ""
+    return (
+        f" The decision is `{family.cutoff.positive}` where its probability is at least {card.cutoff:.6g}: quantile"
+        f" {family.cutoff.quantile:g} of what this version gives the rows that it was trained on."
+    )
 
 
 def _metrics(card: Card) -> str:

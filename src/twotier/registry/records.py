@@ -37,6 +37,9 @@ class Draft:
     cutoff: float | None = None
     """Score from which the decision is positive, if training learnt one."""
 
+    figures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Name of a PNG file for the model card -> what it shows, and the file."""
+
     sources: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each code file that made the version, by name; for the model card."""
 

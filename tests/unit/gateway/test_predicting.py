@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.examples import family
 from twotier.errors import InputRefused, UnknownVersion, UpstreamInvalid, UpstreamUnavailable
 from twotier.families.iris import FAMILY, IrisAnswer
-from twotier.family import Answer
+from twotier.family import Answer, on_request
 from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.predicting import Predicting, Wish
@@ -182,3 +183,39 @@ async def test_a_loosely_typed_field_cannot_let_nan_out() -> None:
     predicting = Predicting(replace(FAMILY, answer=Loose), Nan(), Metrics(), max_rows=1)
     with pytest.raises(UpstreamInvalid, match="not finite"):
         await predicting.predict(json.dumps(row(1)).encode(), Wish(), time.monotonic(), Timing())
+
+
+class Weighed(Answer):
+    """An answer of a family that repeats its rows."""
+
+    Output: str
+    why: str | None = on_request("Why", flag="explain")
+
+
+class Weighing:
+    """Answers rows of the family below, and takes down what was wanted."""
+
+    wanted: frozenset[str] = frozenset()
+
+    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
+        """See `Forward`."""
+        self.wanted = ask.wanted
+        return Scores("log_reg_1", [Weighed(Output=str(values[0]), why="because") for values in rows])
+
+
+async def test_repeats_the_row_as_it_was_sent() -> None:
+    """A family with `echo` answers with the row as it was sent, names and order of digits included, all in alphabetical order."""
+    coin = family(answer=Weighed, echo=True)
+    forward = Weighing()
+    predicting = Predicting(coin, forward, Metrics(), max_rows=10)
+    body = b'[{"b": 2, "first": 1.50}, {"a": 1e0, "b": -3}, {"a": "x", "b": 1}]'
+    answered = await predicting.predict(body, Wish(partial=True), DEADLINE, Timing())
+    assert answered.startswith(
+        b'[{"Output":"1.5","b":2,"first":1.5,"model_name":"log_reg_1"},{"Output":"1.0","a":1.0,"b":-3,"model_name":"log_reg_1"},'
+    )
+    # A row's own problem is a problem and nothing else.
+    assert {"type", "title", "status", "detail", "errors", "error_count"} == json.loads(answered)[2].keys()
+    assert frozenset() == forward.wanted
+    told = json.loads(await predicting.predict(body[1:24], Wish(shown=["why"]), DEADLINE, Timing()))
+    assert ["Output", "b", "first", "model_name", "why"] == list(told)
+    assert frozenset({"why"}) == forward.wanted

@@ -32,6 +32,7 @@ EXPECTED = {
     "VersionSkew": 503,
     "SchemaMismatch": 503,
     "GoldenMismatch": 503,
+    "NotExplainable": 422,
     "GateRefused": 409,
     "AliasMoved": 409,
     "UnknownJob": 404,

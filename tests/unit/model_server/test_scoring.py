@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, model_serializer
+from sklearn.linear_model import LogisticRegression
 from structlog.testing import capture_logs
 
 from tests.examples import CoinAnswer, card, family
 from twotier.errors import DigestMismatch, UnknownFamily, UnknownVersion
 from twotier.model_server.scoring import score
+from twotier.reasons import Explained
 from twotier.scorer import Scorer
 from twotier.wire import Block, Refusal, Refused, RowFault, Scored
 
@@ -149,7 +151,7 @@ def test_scorer_that_breaks_its_promise_fails_its_own_blocks() -> None:
     """If it raises in spite of all, those blocks are refused, and another version's are answered."""
 
     class Raising(Scorer):
-        def answers(self, rows: Any) -> Any:
+        def answers(self, rows: Any, *, explain: bool = False) -> Any:
             raise RecursionError("deep")
 
     versions = Versions()
@@ -198,3 +200,27 @@ def test_block_without_rows_is_answered_without_answers() -> None:
 def test_no_blocks_no_results() -> None:
     """An empty call has an empty answer."""
     assert [] == score([], Versions().find, now)
+
+
+class Because(Explained):
+    """A label with reasons."""
+
+    label: str
+
+
+def test_reasons_are_given_to_those_who_want_them() -> None:
+    """Blocks that want reasons are scored apart; the others share one call, and only they are answered if there are no reasons."""
+    linear = LogisticRegression().fit([[-1.0, -1.0], [1.0, 1.0], [2.0, 0.0], [-2.0, 0.0]], ["low", "high", "high", "low"])
+    versions = Versions(answer=Because, decide=lambda probabilities, card: Because(label="any"))
+    versions.scorers["linear"] = Scorer(versions.scorers["champion"].family, card(version="log_reg_3"), linear)
+    why = {"wanted": ["reasons"]}
+    plain, slope = block([1, 1]), block([1, 1]).model_copy(update=why)
+    explained, bare = block([1, 1], version="linear").model_copy(update=why), block([2, 2], version="linear")
+    first, refused, third, fourth, fifth = score([plain, slope, explained, bare, plain], versions.find, now)
+
+    assert [2] == versions.models["log_reg_1"].sizes
+    assert isinstance(refused, Refused) and Refusal.NOT_EXPLAINABLE == refused.refused
+    assert isinstance(first, Scored) and isinstance(third, Scored) and isinstance(fourth, Scored)
+    assert first == fifth and [{"label": "any"}] == first.answers == fourth.answers
+    (answer,) = third.answers
+    assert answer is not None and {"a", "b"} == answer["reasons"]["inputs"].keys()

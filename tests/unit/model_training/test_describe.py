@@ -41,13 +41,13 @@ class Mixed(CoinRow):
 
 
 MIXED = Labelled(
-    [Mixed(a=1.0, b=0.1, word="x", gap=None, flag=True), Mixed(a=-3.0, b=0.2, word="y,z", gap=7.0, flag=False)],
+    [[1.0, 0.1, "x", None, True], [-3.0, 0.2, "y,z", 7.0, False]],
     ["high", "low"],
 )
 
 
 def _data(count: int) -> Labelled:
-    return Labelled([CoinRow(a=index / 100, b=1.0) for index in range(count)], ["low"] * count)
+    return Labelled([[index / 100, 1.0] for index in range(count)], ["low"] * count)
 
 
 def test_ranges_are_of_numbers() -> None:

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from model_training.pipelines.fit import fit, parameters
 from model_training.pipelines.read import Labelled, read
-from tests.examples import LABELS, CoinRow, family
+from tests.examples import LABELS, family
 from tests.folders import DATA
 from twotier.scorer import matrix
 
@@ -31,7 +31,7 @@ def test_every_fit_starts_afresh() -> None:
     coin = family()
     data = read(coin, DATA)
     first, second = fit(coin, "log_reg", data), fit(coin, "log_reg", data)
-    rows = matrix(coin, data.values(coin))
+    rows = matrix(coin, data.rows)
     assert first is not second
     assert first.predict_proba(rows).tobytes() == second.predict_proba(rows).tobytes()
 
@@ -39,7 +39,7 @@ def test_every_fit_starts_afresh() -> None:
 def test_labels_may_be_numbers() -> None:
     """Labels that are whole numbers stay so for the estimator."""
     coin = family()
-    rows = Labelled([CoinRow(a=float(a), b=0.0) for a in (-2, -1, 1, 2)], [0, 0, 1, 1])
+    rows = Labelled([[float(a), 0.0] for a in (-2, -1, 1, 2)], [0, 0, 1, 1])
     assert [0, 1] == fit(coin, "log_reg", rows).classes_.tolist()
 
 

@@ -25,15 +25,15 @@ def _row(**changes: Any) -> dict[str, Any]:
 def test_rows_and_labels_keep_their_order() -> None:
     """Every row of every batch is there, in the order of the source, beside its own label."""
     data = read(family(), ANYWHERE)
-    assert [[row["a"], row["b"]] for row in grid()] == data.values(family())
+    assert [[row["a"], row["b"]] for row in grid()] == data.rows
     assert [row["label"] for row in grid()] == data.labels
 
 
 def test_rows_are_of_the_family() -> None:
     """What is read is the very type that the gateway makes of a request, with the same conversions."""
     data = read(family(dataset=rows_in_memory([_row(a=3)])), ANYWHERE)
-    assert [CoinRow(a=3.0, b=2.0)] == data.rows
-    assert float is type(data.rows[0].__dict__["a"])
+    assert [[3.0, 2.0]] == data.rows
+    assert float is type(data.rows[0][0])
 
 
 def test_iris_is_read_whole() -> None:
@@ -41,7 +41,7 @@ def test_iris_is_read_whole() -> None:
     iris = discover()["iris"]
     data = read(iris, DATA)
     assert 150 == len(data.rows) == len(data.labels)
-    assert [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]] == [data.values(iris)[0], data.values(iris)[-1]]
+    assert [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]] == [data.rows[0], data.rows[-1]]
     assert ["Iris-setosa", "Iris-virginica"] == [data.labels[0], data.labels[-1]]
 
 
@@ -52,7 +52,7 @@ def test_missing_value_is_none_where_the_row_allows_it() -> None:
         gap: float | None = feature("May be absent", example=1.0, default=None)
 
     data = read(family(row=Gappy, dataset=rows_in_memory([_row(gap=None), _row(gap=1.5)])), ANYWHERE)
-    assert [None, 1.5] == [values[2] for values in data.values(family(row=Gappy))]
+    assert [None, 1.5] == [row[2] for row in data.rows]
 
 
 @pytest.mark.parametrize(

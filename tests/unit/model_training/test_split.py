@@ -8,7 +8,6 @@ import pytest
 
 from model_training.pipelines.read import Labelled, read
 from model_training.pipelines.split import split
-from tests.examples import CoinRow
 from tests.folders import DATA
 from twotier.errors import ConfigurationError
 from twotier.families import discover
@@ -16,7 +15,7 @@ from twotier.families import discover
 
 def _data(**counts: int) -> Labelled:
     labels = [label for label, count in counts.items() for _ in range(count)]
-    return Labelled([CoinRow(a=index / 10, b=0.0) for index in range(len(labels))], labels)
+    return Labelled([[index / 10, 0.0] for index in range(len(labels))], labels)
 
 
 def test_a_quarter_is_held_out_of_every_label() -> None:
@@ -30,8 +29,8 @@ def test_no_row_is_lost_or_in_both() -> None:
     """Every row is in exactly one part, beside its own label."""
     data = _data(high=30, low=20)
     train, test = split(data)
-    pairs = [(row.model_dump()["a"], label) for part in (train, test) for row, label in zip(part.rows, part.labels, strict=True)]
-    assert sorted(pairs) == [(row.model_dump()["a"], label) for row, label in zip(data.rows, data.labels, strict=True)]
+    pairs = [(row[0], label) for part in (train, test) for row, label in zip(part.rows, part.labels, strict=True)]
+    assert sorted(pairs) == [(row[0], label) for row, label in zip(data.rows, data.labels, strict=True)]
 
 
 def test_same_data_is_split_in_the_same_way() -> None:
@@ -47,9 +46,9 @@ def test_iris_is_split_as_the_reference_is() -> None:
 
     iris = discover()["iris"]
     data = read(iris, DATA)
-    expected = train_test_split(data.values(iris), data.labels, test_size=0.25, stratify=data.labels, random_state=42)
+    expected = train_test_split(data.rows, data.labels, test_size=0.25, stratify=data.labels, random_state=42)
     train, test = split(data)
-    assert expected == [train.values(iris), test.values(iris), train.labels, test.labels]
+    assert expected == [train.rows, test.rows, train.labels, test.labels]
     assert (112, 38) == (len(train.rows), len(test.rows))
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.unit.registry.kit import IRIS, publish
+import pytest
+
+from tests.unit.registry.kit import IRIS, draft, publish
 from twotier.card import Card
+from twotier.errors import DigestMismatch
+from twotier.family import Cutoff
 from twotier.registry import Registry
 from twotier.registry.model_card import render
 
@@ -20,7 +25,7 @@ def test_says_what_there_is_to_know(registry: Registry, data: Path) -> None:
     """It names the data, the metrics of each split, the features with units and ranges, the parameters and the libraries."""
     made = card(registry, sources={"families/iris.py": "cd" * 32})
     text = (data / "models" / "iris" / "log_reg_1" / "MODEL_CARD.md").read_text()
-    assert render(IRIS, made, {"families/iris.py": "cd" * 32}) == text
+    assert render(IRIS, made, draft(sources={"families/iris.py": "cd" * 32})) == text
     for line in (
         "# iris log_reg_1",
         "| metric | train | test |",
@@ -33,18 +38,32 @@ def test_says_what_there_is_to_know(registry: Registry, data: Path) -> None:
     ):
         assert line in text.splitlines()
     assert "4 rows to train on and 2 held out, by a stratified split with seed 42" in text
-    assert "cutoff" not in text and "positive from" not in text
+    assert "The decision is" not in text and "![" not in text
 
 
 def test_only_what_is_known(registry: Registry) -> None:
     """A cut-off is named if there is one; a feature without a range, and a version without sources, leave no hole."""
-    text = render(IRIS, card(registry, cutoff=0.625, ranges={}), {})
-    assert "The decision is positive from a score of 0.625" in text
+    decisive = replace(IRIS, cutoff=Cutoff(positive="Iris-setosa", quantile=0.75))
+    text = render(decisive, card(registry, cutoff=0.625, ranges={}), draft())
+    assert "The decision is `Iris-setosa` where its probability is at least 0.625: quantile 0.75 of what this version gives" in text
     assert "| `SepalLengthCm` | Length of the sepal | cm |  |  |" in text.splitlines()
     assert "SHA-256 |" not in text
 
 
 def test_tables_hold(registry: Registry) -> None:
     """A bar or a line break in a value does not break its table."""
-    text = render(IRIS, card(registry, parameters={"token": "a|b\nc"}), {})
+    text = render(IRIS, card(registry, parameters={"token": "a|b\nc"}), draft())
     assert "| `token` | `a\\|b c` |" in text.splitlines()
+
+
+def test_figures_are_shown(registry: Registry, data: Path) -> None:
+    """A figure is a file of the artefact, signed like any other, and the card shows it; what the gate judges by is said too."""
+    version = publish(registry, figures={"confusion.png": ("Confusion matrix", b"a picture")})
+    folder = data / "models" / "iris" / version.name
+    text = (folder / "MODEL_CARD.md").read_text()
+    assert "![Confusion matrix](confusion.png)" in text.splitlines()
+    assert "The gate judges by `accuracy`, of which at least 0.9 is wanted on the held-out rows." in text
+    assert "log_reg_1" == registry.load("iris", version.name).card.version
+    (folder / "confusion.png").write_bytes(b"another one")
+    with pytest.raises(DigestMismatch, match="confusion.png is not what was signed"):
+        registry.load("iris", version.name)

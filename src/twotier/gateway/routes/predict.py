@@ -17,7 +17,7 @@ from twotier.gateway.deadlines import DEADLINE_HEADER, deadline
 from twotier.gateway.forwarding import Timing
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import clean
-from twotier.gateway.predicting import Predicting, Wish
+from twotier.gateway.predicting import Predicting, Wish, present
 from twotier.gateway.problems import Problem
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.versions import checked
@@ -29,13 +29,14 @@ _PROBLEMS = (400, 413, 415, 422, 502, 503, 504)
 
 def add(routes: Routes, family: Family, predicting: Predicting, settings: GatewaySettings) -> None:
     """Add one family's routes."""
-    flags = ("partial", *family.on_request)
+    shows = {flag: name for name, flag in family.on_request.items()}
+    flags = ("partial", *shows)
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
         version = checked(family.name, request.path_params["version"]) if "version" in request.path_params else None
         wanted = _flags(request, flags)
-        wish = Wish(version, wanted, "partial" in wanted)
+        wish = Wish(version, [shows[flag] for flag in wanted & shows.keys()], "partial" in wanted)
         body = await read_body(request, settings.max_body_bytes)
         return Response(await predicting.predict(body, wish, until, Timing()), 200, NO_STORE, "application/json")
 
@@ -80,11 +81,13 @@ def _flags(request: Request, known: tuple[str, ...]) -> frozenset[str]:
 
 
 def _description(routes: Routes, family: Family, settings: GatewaySettings) -> dict[str, Any]:
+    echoed: Any = {name: (Any, Field(default=None, description="As it was sent.")) for name in family.features} if family.echo else {}
     prediction = create_model(
         f"{family.name.title().replace('_', '')}Prediction",
         __base__=family.answer,
         __doc__=family.answer.__doc__,
         model_name=(str, Field(description="The version that answered.")),
+        **echoed,
     )
     row, answer = routes.reference(family.row, "validation"), routes.reference(prediction)
     either = {"anyOf": [answer, routes.reference(Problem)]}
@@ -92,10 +95,13 @@ def _description(routes: Routes, family: Family, settings: GatewaySettings) -> d
     # An object that has the name of a feature is one row, whatever its other names.
     keys = {"not": {"enum": [*family.features, *family.aliases]}}
     rows = [dict(example.row) for example in family.examples]
-    answers = [{**example.answer, "model_name": f"{family.default_estimator}_1"} for example in family.examples]
+    answers = [
+        present(family, row, {**example.answer, "model_name": f"{family.default_estimator}_1"})
+        for row, example in zip(rows, family.examples, strict=True)
+    ]
     flags = {
         "partial": "Answer good rows of a list or keyed object, and give each bad row its own problem in its place.",
-        **{name: f"Send `{name}`: {family.answer.model_fields[name].description}" for name in family.on_request},
+        **{flag: f"Send `{name}`: {family.answer.model_fields[name].description}" for name, flag in family.on_request.items()},
     }
     return {
         "parameters": [

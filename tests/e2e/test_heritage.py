@@ -31,7 +31,7 @@ def heritage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     """Both tiers and the training service, over a folder in which no decision tree is trained."""
     folder = tmp_path_factory.mktemp("heritage")
     data = with_raw_data(folder / "data")
-    for family in ("iris", "sentiment"):
+    for family in ("iris", "outcome", "sentiment"):
         in_shell(f"twotier train {family}", {**os.environ, "TWOTIER_DATA": str(data)})
     with training(data, folder / "training.log") as trainer, tiers(data, folder, GATEWAY_TRAINING_SERVER=trainer.url) as running:
         yield running
@@ -241,6 +241,50 @@ def test_bad_data(tree: Tiers, sent: Any, status: int, pointers: list[str]) -> N
     assert pointers == [fault["pointer"] for fault in said["errors"]]
 
 
+# Outcomes.
+
+COLUMNS = [f"x{at}" for at in range(100)]
+
+ROW = {"x0": "-1.018506", "x5": "monday", "x12": "($5,032.58)", "x31": None, "x44": 0.9, "x63": "62.59%", "x81": "January", "x82": ""}
+"""Cells as spreadsheets write them: numbers as text, money, percent, null and nothing."""
+
+
+def test_outcomes(heritage: Tiers) -> None:
+    """One row or many, always a list comes: of outcome, probability and every input as it was sent, in alphabetical order; 201."""
+    url = heritage.front.url + "/predict"
+    one = ask(url, "POST", json.dumps(ROW).encode(), JSON)
+    (answer,) = one.json
+
+    assert (201, "application/json") == (one.status, one.headers["Content-Type"])
+    assert sorted(["business_outcome", "phat", *COLUMNS]) == list(answer)
+    assert {name: ROW.get(name) for name in COLUMNS} == {name: answer[name] for name in COLUMNS}
+    native_answer = post(heritage.front.url + "/outcome/predict", ROW).json
+    assert [native_answer[name] for name in ("business_outcome", "phat")] == [answer[name] for name in ("business_outcome", "phat")]
+    many = post(url, [ROW, {}, {"x12": "$9,000.00 "}]).json
+    assert [answer] == many[:1]
+    assert [one for row in ({}, {"x12": "$9,000.00 "}) for one in post(url, [row]).json] == many[1:]
+    assert {0, 1} >= {one["business_outcome"] for one in many}
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointers"),
+    [
+        ([], [""]),
+        (5, [""]),
+        ([ROW, {"x12": "much"}], ["/1/x12"]),
+        ({"x5": "someday", "y": 1}, ["/y", "/x5"]),
+        ([[1, 2]], ["/0"]),
+        ({"a": ROW}, ["/a"]),
+    ],
+    ids=lambda value: str(value)[-20:],
+)
+def test_bad_outcomes(heritage: Tiers, sent: Any, pointers: list[str]) -> None:
+    """The old answer to all of these was that the request was bad; now it is told which cell."""
+    said = problem(post(heritage.front.url + "/predict", sent), 422, "invalid-input")
+
+    assert pointers == [fault["pointer"] for fault in said["errors"]]
+
+
 # Texts.
 
 
@@ -289,6 +333,7 @@ def test_methods(heritage: Tiers) -> None:
         ("/train_decision_tree", "GET, POST"),
         ("/serve_decision_tree", "GET, POST"),
         ("/models/serve/decisiontree/1", "POST"),
+        ("/predict", "POST"),
         ("/v1/predict", "POST"),
         ("/v1/healthcheck", "GET"),
     ):
@@ -303,5 +348,5 @@ def test_all_are_deprecated(heritage: Tiers) -> None:
     operations = {f"{method} {path}": one for path, each in paths.items() for method, one in each.items() if "heritage" in one["tags"]}
 
     assert {"post /", "post /train_decision_tree", "get /train_decision_tree", "post /serve_decision_tree"} < operations.keys()
-    assert {"post /models/serve/{estimator}/{version}", "post /v1/predict", "get /v1/healthcheck"} < operations.keys()
+    assert {"post /models/serve/{estimator}/{version}", "post /predict", "post /v1/predict", "get /v1/healthcheck"} < operations.keys()
     assert all(one["deprecated"] and one["description"].startswith("Use [") for one in operations.values())

@@ -30,7 +30,8 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
         document = loads(await read_body(request, settings.max_body_bytes))
         many = isinstance(document, list)
         sent = document if many else [document]
-        answers = await predicting.answer(Rows(Shape.LIST if many else Shape.ONE, sent, len(sent)), Wish(), until, Timing())
+        rows = Rows(Shape.LIST if many else Shape.ONE, sent, len(sent))
+        answers = await predicting.answer(rows, Wish(), until, Timing())
         return json_response([_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True)], 201, NO_STORE)
 
     row = routes.reference(outcome.row, "validation")

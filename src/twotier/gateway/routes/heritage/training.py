@@ -18,7 +18,7 @@ from twotier.family import Family
 from twotier.gateway.answers import NO_STORE
 from twotier.gateway.catalogue import Catalogue
 from twotier.gateway.openapi import Routes
-from twotier.gateway.routes.training import MAX_WAIT
+from twotier.gateway.routes.training import MAX_WAIT, preferred_wait
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.training import Training
 from twotier.wire import Job
@@ -35,7 +35,8 @@ def add(routes: Routes, iris: Family, training: Training, catalogue: Catalogue, 
         if request.headers.get("Sec-Fetch-Site") == "cross-site" or "prefetch" in request.headers.get("Sec-Purpose", ""):
             raise HTTPException(403)
         job = await training.start(iris.name, TREE)
-        job = await training.wait(job.id, MAX_WAIT)
+        wait = preferred_wait(request)
+        job = await training.wait(job.id, MAX_WAIT if wait is None else wait)
         if not job.ended:
             text = f"The training goes on: GET /jobs/{job.id} says how far it has come"
             return PlainTextResponse(text, 202, {**NO_STORE, "Location": f"/jobs/{job.id}"})

@@ -23,19 +23,20 @@ def csv_dataset(
     table: str | None = None,
     header: Sequence[str] | None = None,
     delimiter: str = ",",
-    quoting: int = csv.QUOTE_MINIMAL,
+    quotes: bool = True,
     missing: tuple[str, ...] = ("", "NA"),
 ) -> Dataset:
     """Describe a delimited text file with a header; `header` gives the names of all columns of a file that has none.
 
     `source` is relative to the data folder. `columns` maps each feature and the target to the function that reads its cell; other
-    columns are left out. `quoting` is that of the module csv. A cell that is one of `missing` is read as None. Rows are counted from 1, the header not among them.
+    columns are left out. Without `quotes`, a quotation mark is a character like any other. A cell that is one of `missing` is read as
+    None. Rows are counted from 1, the header not among them.
     """
 
     def batches(data: Path) -> Iterator[Batch]:
         path = data / source
         with _open(path) as file:
-            reader = csv.DictReader(file, header, delimiter=delimiter, quoting=quoting)
+            reader = csv.DictReader(file, header, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
             try:
                 if lacking := columns.keys() - set(reader.fieldnames or ()):
                     raise ConfigurationError(f"{path} has no column {', '.join(sorted(lacking))}: see its header")

@@ -24,6 +24,7 @@ ANSWER = {"output": "Iris-virginica", "model_name": "log_reg_1"}
 
 PICKY = """
 from dataclasses import replace
+from twotier.families import discover
 from twotier.families.iris import FAMILY as iris
 FAMILY = replace(iris, name="picky", gate=replace(iris.gate, floor=1.0))
 """
@@ -165,7 +166,7 @@ def test_an_unknown_family_is_one_line(data: Path, run: Run) -> None:
     ran = run("train", "iriss")
 
     assert (2, "") == (ran.code, ran.out)
-    assert "twotier: there is no family of that name; there are: iris\n" == ran.err
+    assert f"twotier: there is no family of that name; there are: {', '.join(discover())}\n" == ran.err
 
 
 def test_models_and_promote(data: Path, run: Run) -> None:

@@ -34,6 +34,12 @@ def test_delimiter_and_missing_are_settable(tmp_path: Path) -> None:
     assert [{"a": [None], "label": [""]}] == list(made.batches(tmp_path))
 
 
+def test_file_without_a_header(tmp_path: Path) -> None:
+    """The columns of a file that begins with its first row are named by whoever describes it; quotation marks may be plain characters."""
+    made = _dataset(tmp_path, '1,2.5,"yes\r\n2,3.5,"no"', header=("id", "a", "label"), quotes=False)
+    assert [{"a": [2.5, 3.5], "label": ['"yes', '"no"']}] == list(made.batches(tmp_path))
+
+
 def test_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     """A file saved by a spreadsheet, mark and carriage returns included, reads like any other."""
     made = _dataset(tmp_path, b"\xef\xbb\xbfa,label\r\n1,yes\r\n")

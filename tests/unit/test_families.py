@@ -92,6 +92,33 @@ def test_unknown_family_names_those_there_are() -> None:
         families.Families()["iris"]
 
 
+def test_options_are_the_deployments() -> None:
+    """A family has the options that the settings choose for it, and its own defaults otherwise; the others stay as they are."""
+    chosen = discover(options={"sentiment": {"neutral": [0.4, 0.7]}})
+    assert {"neutral": (0.4, 0.7)} == chosen["sentiment"].options.model_dump()
+    assert {"neutral": (0.5, 0.5)} == discover()["sentiment"].options.model_dump() == discover(options={})["sentiment"].options.model_dump()
+    assert chosen["iris"] is discover()["iris"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sentimet": {}}, r"options of \[twotier\] names sentimet, and there is no such family; there are: .*sentiment"),
+        ({"sentiment": {"neutrl": [0.4, 0.7]}}, r"options of \[twotier\], at sentiment\.neutrl: Extra inputs are not permitted"),
+        ({"sentiment": {"neutral": [0.4]}}, r"at sentiment\.neutral\.1: Field required"),
+        ({"sentiment": {"neutral": [0.7, 0.4]}}, r"at sentiment: .*two scores from 0 to 1, the lower one first"),
+        ({"sentiment": {"neutral": [-0.1, 0.4]}}, r"at sentiment: .*two scores from 0 to 1"),
+        ({"sentiment": {"neutral": [0.4, 1.1]}}, r"at sentiment: .*two scores from 0 to 1"),
+        ({"sentiment": {"neutral": [0.4, float("nan")]}}, r"at sentiment\.neutral\.1: Input should be a finite number"),
+        ({"iris": {"neutral": [0.4, 0.7]}}, r"at iris\.neutral: Extra inputs are not permitted"),
+    ],
+)
+def test_wrong_option_is_named(options: dict[str, dict[str, object]], message: str) -> None:
+    """An option that there is not, or that cannot be, is an error that says where it is."""
+    with pytest.raises(ConfigurationError, match=message):
+        discover(options=options)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

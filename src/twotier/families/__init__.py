@@ -43,7 +43,8 @@ def discover(folder: Path | None = None, options: Mapping[str, Mapping[str, Any]
         found[family.name] = family
     for name, chosen in (options or {}).items():
         if name not in found:
-            raise ConfigurationError(f"the setting options of [twotier] names {name}, and there is no such family; there are: {', '.join(found)}")
+            there = ", ".join(sorted(found))
+            raise ConfigurationError(f"the setting options of [twotier] names {name}, and there is no such family; there are: {there}")
         found[name] = _with(found[name], chosen)
     return Families(sorted(found.items()))
 

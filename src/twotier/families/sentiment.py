@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import re
 from collections.abc import Mapping, Sequence
@@ -166,7 +165,7 @@ FAMILY = Family(
         columns={"text": str, "rating": lambda rating: "POSITIVE" if float(rating) > 0 else "NEGATIVE"},
         header=("id", "rating", "text"),
         delimiter="\t",
-        quoting=csv.QUOTE_NONE,
+        quotes=False,
         missing=(),
     ),
     decide=decide,

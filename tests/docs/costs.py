@@ -1,0 +1,145 @@
+"""What training, keeping and asking versions costs on this machine: the tables of docs/explanation, printed in Markdown.
+
+`python -m tests.docs.costs training|versions|models`. Each line is measured in a process of its own, so that none pays for another.
+Times are of the processor, so that they hold on a machine that does other things too; waiting for a disk is not in them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from model_training import train
+from model_training.pipelines import memory
+from model_training.pipelines.read import read
+from tests.folders import registry_over, with_raw_data
+from twotier.datasets import ROWS_PER_BATCH
+from twotier.families import discover
+from twotier.families.iris import FAMILY as IRIS
+from twotier.family import Batch, Dataset, Family
+
+MEBI = 2**20
+
+COPIES = 20
+"""How often a version is loaded to see what one takes."""
+
+HEADS = {
+    "training": ("rows", "peak memory", "memory per row", "time", "time per row"),
+    "versions": ("version", "on disk", "in memory", "to load", "to move an alias to it"),
+    "models": ("estimator", "held-out rows", "pickle", "one row", "1,000 rows"),
+}
+
+_T = TypeVar("_T")
+
+
+def many_irises(rows: int) -> Family:
+    """A family like iris, with as many flowers as are wanted, made batch by batch."""
+
+    def batches(_: Path) -> Iterator[Batch]:
+        chance = random.Random(42)
+        for start in range(0, rows, ROWS_PER_BATCH):
+            kinds = [chance.randrange(3) for _ in range(min(ROWS_PER_BATCH, rows - start))]
+            lengths = {name: [3 + kind + chance.random() for kind in kinds] for name in IRIS.features}
+            yield {**lengths, "Species": [f"kind {kind}" for kind in kinds]}
+
+    return replace(IRIS, dataset=Dataset(source="generated", target="Species", batches=batches, fingerprint=lambda _: "0" * 64))
+
+
+def training(rows: int) -> Sequence[str]:
+    """Train on that many rows: peak memory of the process, how much of that each row took, and the time."""
+    before, begun = _peak(), time.process_time()
+    memory.run(many_irises(rows), "log_reg", Path(), lambda step, done: None)
+    seconds, peak = time.process_time() - begun, _peak()
+    return f"{rows:,}", f"{peak / MEBI:,.0f} MiB", f"{(peak - before) / rows:,.0f} B", f"{seconds:.1f} s", f"{seconds / rows * 1e6:.0f} µs"
+
+
+def versions(data: Path, family: str, name: str) -> Sequence[str]:
+    """Load a version many times: what it takes on disk and in memory, and how long loading it and moving an alias to it takes."""
+    size = sum(file.stat().st_size for file in (data / "models" / family / name).iterdir())
+    with registry_over(data) as registry:
+        kept = [registry.load(family, name)]
+        before = psutil.Process().memory_info().rss
+        times = [_seconds(lambda: kept.append(registry.load(family, name))) for _ in range(COPIES)]
+        grown = psutil.Process().memory_info().rss - before
+        moved = _seconds(lambda: registry.promote(family, "earlier", name, who="costs"))
+    return f"{family} {name}", _kibi(size), f"{grown / COPIES / MEBI:.2f} MiB", _ms(statistics.median(times)), _ms(moved)
+
+
+def models(data: Path, family: str, name: str) -> Sequence[str]:
+    """Ask a version: its metrics on held-out rows, the size of its pickle, and the time for a row alone and for a thousand at once."""
+    with registry_over(data) as registry:
+        scorer = registry.load(family, name)
+        metrics = registry.version(family, name).metrics["test"]
+    size = (data / "models" / family / name / "model.pkl").stat().st_size
+    rows = read(scorer.family, data).values(scorer.family)
+    thousand = (rows * (1_000 // len(rows) + 1))[:1_000]
+    alone = statistics.median(_seconds(lambda: scorer.answers([row])) for row in thousand[:300])
+    together = statistics.median(_seconds(lambda: scorer.answers(thousand)) for _ in range(9))
+    told = ", ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
+    return f"{family} {scorer.card.estimator}", told, _kibi(size), _ms(alone), _ms(together)
+
+
+def table(what: str, rows: Sequence[int]) -> Iterator[str]:
+    """The lines of one of the tables; `rows` is how many there are to be in each training."""
+    yield from _lines(HEADS[what], ["---"] * len(HEADS[what]))
+    if what == "training":
+        for count in rows:
+            yield from _lines(_alone(training, count))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        data = with_raw_data(Path(folder, "data"))
+        with registry_over(data) as registry:
+            trained = [train(registry, family, estimator, data=data) for family in discover().values() for estimator in family.estimators]
+        for version in trained:
+            yield from _lines(_alone(versions if what == "versions" else models, data, version.family, version.name))
+
+
+def _lines(*rows: Iterable[str]) -> Iterator[str]:
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _alone(measure: Callable[..., _T], *given: object) -> _T:
+    """Call it in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(measure, *given).result()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f} ms"
+
+
+def _kibi(size: int) -> str:
+    return f"{size / 1024:,.1f} KiB"
+
+
+def _peak() -> int:
+    """The most memory that this process has held, in bytes. Linux counts it in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("what", choices=HEADS)
+    options.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 500_000])
+    given = options.parse_args()
+    for line in table(given.what, given.rows):
+        print(line, flush=True)

@@ -8,13 +8,14 @@ import numpy as np
 
 from model_training.pipelines.read import Labelled
 from twotier.family import Family
-from twotier.scorer import Model, matrix
+from twotier.scorer import Model, matrix, one_thread
 
 
 def fit(family: Family, estimator: str, train: Labelled) -> Model:
     """A fresh estimator, fitted to the rows."""
     model: Any = family.estimators[estimator]()
-    fitted: Model = model.fit(matrix(family, train.rows), np.asarray(train.labels))
+    with one_thread():
+        fitted: Model = model.fit(matrix(family, train.rows), np.asarray(train.labels))
     return fitted
 
 

@@ -121,8 +121,26 @@ def test_export(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "champion" in run("models", "iris").out
 
 
+def test_train_all_estimators(data: Path, run: Run) -> None:
+    """`--all` trains each of the family's estimators; a champion that is there stays, and each is told how it compares."""
+    ran = run("train", "iris", "--all")
+
+    assert (0, ["iris log_reg_2", "iris decision_tree_1"]) == (ran.code, [line for line in ran.out.splitlines() if line[0] != " "])
+    assert 2 == ran.out.count("the champion is log_reg_1; to change it: twotier promote iris ")
+    assert "accuracy is 0.9211, and that of the champion log_reg_1 0.9474 on the same held-out rows" in ran.out
+
+
+@pytest.mark.parametrize("also", ["--all", "--missing"])
+def test_one_estimator_or_all(data: Path, run: Run, also: str) -> None:
+    """Naming an estimator and asking for all of them is a mistake."""
+    ran = run("train", *(["iris"] if also == "--all" else []), "--estimator", "log_reg", also)
+
+    assert 2 == ran.code
+    assert "name an estimator, or have all of them trained" in ran.err
+
+
 def test_train_what_is_missing(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--missing` trains families without champion and no others; the first version that passes is champion."""
+    """`--missing` trains families without champion and no others, each of their estimators; the best of each family is champion."""
     families = tmp_path / "families"
     families.mkdir()
     (families / "second.py").write_text(PICKY.replace("picky", "second").replace("1.0", "0.5"))
@@ -130,8 +148,9 @@ def test_train_what_is_missing(data: Path, run: Run, tmp_path: Path, monkeypatch
 
     first, again = run("train", "--missing"), run("train", "--missing")
 
-    assert (0, "second log_reg_1") == (first.code, first.out.splitlines()[0])
-    assert "  it is the champion" == first.out.splitlines()[-1]
+    made = [line for line in first.out.splitlines() if not line.startswith(" ")]
+    assert (0, ["credit log_reg_1", "credit boosted_trees_1", "outcome log_reg_1", "second log_reg_1"]) == (first.code, made)
+    assert 3 == first.out.splitlines().count("  it is the champion")
     assert (0, "") == (again.code, again.out)
 
 

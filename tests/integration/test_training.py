@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from model_training import train
+from model_training import train, train_all
 from tests.examples import family, grid, rows_in_memory
 from tests.folders import registry_over
 from twotier.errors import ConfigurationError, GateRefused
-from twotier.family import Example, Gate
+from twotier.family import Cutoff, Example, Gate
 from twotier.registry import Registry, RegistrySettings
 from twotier.scorer import Scorer
 from twotier.settings import SharedSettings
@@ -178,3 +178,27 @@ def test_killed_training_leaves_nothing_that_serves(raw_data: Path, step: str) -
                 registry.promote("iris", "champion", version.name, who="test")
         version = train(registry, registry.families["iris"], data=raw_data)
         assert f"log_reg_{len(left) + 1}" == version.name == registry.aliases("iris")["champion"]
+
+
+def test_none_is_best_if_none_passes(registry: Registry, raw_data: Path) -> None:
+    """Where no estimator passes its gate there is no champion."""
+    registry.families["coin"] = family(gate=Gate(metric="accuracy", floor=1.01))
+    (version,) = train_all(registry, registry.families["coin"], data=raw_data)
+    assert version.gate is not None and not version.gate.passed
+    assert {} == registry.aliases("coin")
+
+
+@pytest.mark.parametrize(("positive", "found"), [("up", "'up', and there are: high, low"), ("high", None)])
+def test_cut_off_is_learnt(registry: Registry, raw_data: Path, positive: str, found: str | None) -> None:
+    """The cut-off is on the card and in the model card; a label that the data have not is an error that names those they have."""
+    coin = registry.families["coin"] = family(cutoff=Cutoff(positive=positive, quantile=0.75))
+    if found is not None:
+        with pytest.raises(ConfigurationError, match=f"the cut-off of coin wants two labels, one of them {found}"):
+            train(registry, coin, data=raw_data)
+        return
+    version = train(registry, coin, data=raw_data)
+    card = registry.load("coin", version.name).card
+    assert card.cutoff is not None and 0.5 < card.cutoff < 1
+    text = (raw_data / "models" / "coin" / version.name / "MODEL_CARD.md").read_text()
+    assert f"`high` where its probability is at least {card.cutoff:.6g}: quantile 0.75" in text
+    assert "![ROC curve of high on the held-out rows](roc.png)" in text

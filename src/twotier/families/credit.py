@@ -91,7 +91,7 @@ def boosted_trees() -> Pipeline:
     return make_pipeline(columns, trees)
 
 
-def _applicant(**facts: Any) -> dict[str, Any]:
+def applicant(**facts: Any) -> dict[str, Any]:
     """An unremarkable application with some of its facts changed."""
     typical = {"Seniority": 5, "Home": "owner", "Time": 48, "Age": 36, "Marital": "married", "Records": "no", "Job": "fixed"}
     money = {"Expenses": 51, "Income": 125, "Assets": 3000, "Debt": 0, "Amount": 1000, "Price": 1400}
@@ -100,13 +100,13 @@ def _applicant(**facts: Any) -> dict[str, Any]:
 
 def records_are_a_bad_sign(predict: Predict) -> bool:
     """Who has records is likelier to go bad than who has none, all else equal."""
-    clean, recorded = (getattr(answer, "phat") for answer in predict([_applicant(), _applicant(Records="yes")]))
+    clean, recorded = (getattr(answer, "phat") for answer in predict([applicant(), applicant(Records="yes")]))
     return bool(recorded > clean)
 
 
 def a_steady_job_is_a_good_sign(predict: Predict) -> bool:
     """Twenty years in the same job make a loan safer than none, all else equal."""
-    new, old = (getattr(answer, "phat") for answer in predict([_applicant(Seniority=0), _applicant(Seniority=20)]))
+    new, old = (getattr(answer, "phat") for answer in predict([applicant(Seniority=0), applicant(Seniority=20)]))
     return bool(old < new)
 
 
@@ -126,9 +126,9 @@ FAMILY = Family(
         metric="auc", floor=0.8, checks={check.__name__: check for check in (records_are_a_bad_sign, a_steady_job_is_a_good_sign)}
     ),
     examples=(
-        Example(row=_applicant(Seniority=20, Records="no"), answer={"decision": "good"}),
-        Example(row=_applicant(Seniority=0, Records="yes", Job="partime", Income=60), answer={"decision": "bad"}),
-        Example(row=_applicant(Seniority=25, Debt=None), answer={"decision": "good"}),
+        Example(row=applicant(Seniority=20, Records="no"), answer={"decision": "good"}),
+        Example(row=applicant(Seniority=0, Records="yes", Job="partime", Income=60), answer={"decision": "bad"}),
+        Example(row=applicant(Seniority=25, Debt=None), answer={"decision": "good"}),
     ),
     cutoff=Cutoff(positive="bad", quantile=0.75),
     echo=True,

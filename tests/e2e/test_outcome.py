@@ -1,0 +1,107 @@
+"""The families that repeat their rows, through both tiers: messy cells in, the same cells back, and reasons that add up."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.asking import ask, post
+from tests.e2e.tiers import Tiers, problem, tiers
+from tests.folders import with_raw_data
+from tests.shell import in_shell
+from twotier.families.credit import applicant
+from twotier.families.outcome import generate
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """Both tiers over a data folder in which these two families are trained as a user would."""
+    data = with_raw_data(tmp_path_factory.mktemp("wide") / "data")
+    for command in ("twotier train outcome", "twotier train credit --all"):
+        in_shell(command, {**os.environ, "TWOTIER_DATA": str(data)})
+    with tiers(data, tmp_path_factory.mktemp("wide_tiers"), GATEWAY_BUDGET_MS="60000", MODEL_SERVER_TIMEOUT_SECONDS="90") as running:
+        yield running
+
+
+def _rows(count: int) -> list[dict[str, Any]]:
+    (batch,) = generate(31, count)
+    names = [f"x{column}" for column in range(100)]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*(batch[name] for name in names), strict=True)]
+
+
+def _alphabetical(answer: dict[str, Any]) -> bool:
+    return sorted(answer) == list(answer)
+
+
+def test_ten_thousand_wide_rows(served: Tiers, measured: Callable[[str, float], None]) -> None:
+    """10,000 full rows are answered in one call, each beside its own cells as they were sent; a row alone is answered alike."""
+    rows = [{name: value if value is None or name != "x0" else str(value) for name, value in row.items()} for row in _rows(10_000)]
+    begun = time.monotonic()
+    answered = post(f"{served.front.url}/outcome/predict", rows)
+    measured("10,000 rows of 100 columns in one call", time.monotonic() - begun)
+    assert 200 == answered.status, answered.body[:500]
+    answers = answered.json
+    assert rows == [{name: answer[name] for name in row} for row, answer in zip(rows, answers, strict=True)]
+    assert {103} == {len(answer) for answer in answers}
+    assert all(map(_alphabetical, answers))
+    assert {"log_reg_1"} == {answer["model_name"] for answer in answers}
+    assert 0.23 < sum(answer["business_outcome"] for answer in answers) / len(answers) < 0.27
+    for at in (0, 4_999, 9_999):
+        alone = post(f"{served.front.url}/outcome/predict", rows[at]).json
+        assert math.isclose(alone.pop("phat"), answers[at].pop("phat"), rel_tol=0, abs_tol=1e-12)
+        assert alone == answers[at]
+
+
+def test_what_was_not_sent_does_not_come_back(served: Tiers) -> None:
+    """A key that is left out, one that is null and one that is empty are answered alike but for the repetition."""
+    url = f"{served.front.url}/outcome/predict"
+    sent: list[dict[str, Any]] = [{"x12": "$1,234.56"}, {"x99": None, "x12": "$1,234.56"}, {"x12": " 1234.56", "x5": ""}]
+    answers = post(url, sent).json
+    assert 1 == len({answer["phat"] for answer in answers})
+    assert sent == [{name: value for name, value in answer.items() if name.startswith("x")} for answer in answers]
+
+
+def test_reasons(served: Tiers) -> None:
+    """`?explain=true` tells what each input adds, to 1e-9; without it nothing of that travels."""
+    url, row = f"{served.front.url}/outcome/predict", _rows(1)[0]
+    plain, explained = post(url, row).json, post(f"{url}?explain=true", row).json
+    reasons = explained.pop("reasons")
+    assert plain == explained
+    logit = math.log(plain["phat"] / (1 - plain["phat"]))
+    assert math.isclose(logit, reasons["intercept"] + math.fsum(reasons["inputs"].values()), rel_tol=0, abs_tol=1e-9)
+    assert [f"x{column}" for column in range(100)] == list(reasons["inputs"])
+
+
+def test_reasons_of_trees(served: Tiers) -> None:
+    """A version that is not linear answers, and refuses reasons with a problem of their own; the linear one beside it gives them."""
+    url, row = f"{served.front.url}/credit/versions/{{}}/predict", applicant()
+    assert "reasons" in post(url.format("log_reg_1") + "?explain=true", row).json
+    assert {"decision", "phat", "model_name", *row} == post(url.format("boosted_trees_1"), row).json.keys()
+    refused = problem(post(url.format("boosted_trees_1") + "?explain=true", row), 422, "not-explainable")
+    assert "ask without explain, or pin a linear version" in refused["detail"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "pointer"),
+    [({"x5": "someday"}, "/1/x5"), ({"x12": "12 dollars"}, "/1/x12"), ({"x0": "NaN"}, "/1/x0"), ({"x100": 1}, "/1/x100")],
+)
+def test_cell_that_means_nothing(served: Tiers, cell: dict[str, Any], pointer: str) -> None:
+    """A word that is on no list, or text that is no number, is pointed at, and not repeated."""
+    answered = post(f"{served.front.url}/outcome/predict", [{}, cell])
+    made = problem(answered, 422, "invalid-input")
+    assert [pointer] == [fault["pointer"] for fault in made["errors"]]
+    assert not any(str(value) in json.dumps(made["errors"]) for value in cell.values() if isinstance(value, str))
+
+
+def test_docs_show_what_is_answered(served: Tiers) -> None:
+    """The document's example of an answer repeats its row, in alphabetical order, as real answers do."""
+    paths = ask(served.front.url + "/openapi.json").json["paths"]["/outcome/predict"]["post"]
+    example = paths["responses"]["200"]["content"]["application/json"]["examples"]["row"]["value"]
+    assert _alphabetical(example) and {"business_outcome", "model_name", "x12"} <= example.keys()
+    assert {"explain", "partial"} <= {each["name"] for each in paths["parameters"] if each["in"] == "query"}

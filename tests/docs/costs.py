@@ -83,7 +83,7 @@ def models(data: Path, family: str, name: str) -> Sequence[str]:
         scorer = registry.load(family, name)
         metrics = registry.version(family, name).metrics["test"]
     size = (data / "models" / family / name / "model.pkl").stat().st_size
-    rows = read(scorer.family, data).values(scorer.family)
+    rows = read(scorer.family, data).rows
     thousand = (rows * (1_000 // len(rows) + 1))[:1_000]
     alone = statistics.median(_seconds(lambda: scorer.answers([row])) for row in thousand[:300])
     together = statistics.median(_seconds(lambda: scorer.answers(thousand)) for _ in range(9))

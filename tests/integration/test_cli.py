@@ -18,6 +18,7 @@ from tests.processes import free_port, gateway, model_server, training
 from tests.unit.client.peer import HANG_UP, peer, reply
 from tests.versions import artefact, flip_byte
 from twotier.cli import main
+from twotier.families import discover
 
 ROW = '{"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}'
 ANSWER = {"output": "Iris-virginica", "model_name": "log_reg_1"}

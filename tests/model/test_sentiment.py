@@ -59,7 +59,7 @@ def test_five_folds() -> None:
     raw = read(FAMILY, DATA)
     labels = np.asarray(raw.labels)
     folds = StratifiedKFold(5, shuffle=True, random_state=42)
-    shares = cross_val_predict(log_reg(), matrix(FAMILY, raw.values(FAMILY)), labels, cv=folds, method="predict_proba")[:, 1]
+    shares = cross_val_predict(log_reg(), matrix(FAMILY, raw.rows), labels, cv=folds, method="predict_proba")[:, 1]
     assert 4200 == len(shares)
     assert np.mean((shares >= 0.5) == (labels == "POSITIVE")) >= 0.87
     assert roc_auc_score(labels == "POSITIVE", shares) >= 0.93

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import random
+import shutil
+import signal
 import threading
 import urllib.error
 import urllib.request
@@ -15,9 +17,8 @@ import pytest
 
 from tests.asking import JSON, Answered, ask, post
 from tests.e2e.tiers import Tiers, problem, tiers
-from tests.folders import with_raw_data
+from tests.integration.model_server_calls import eventually, metric
 from tests.processes import training
-from tests.shell import in_shell
 from twotier.client import get_prediction
 
 SAMPLES = [[4.8, 3.0, 1.4, 0.1], [6.4, 2.9, 4.3, 1.3], [6.3, 3.3, 6.0, 2.5]]
@@ -26,13 +27,15 @@ SAMPLES = [[4.8, 3.0, 1.4, 0.1], [6.4, 2.9, 4.3, 1.3], [6.3, 3.3, 6.0, 2.5]]
 SPECIES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
 
 
+# The first test of the session that needs them has every family trained.
+pytestmark = pytest.mark.timeout(400)
+
+
 @pytest.fixture(scope="module")
-def heritage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    """Both tiers and the training service, over a folder in which no decision tree is trained."""
+def heritage(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """Both tiers and the training service, over every family, and no decision tree yet."""
     folder = tmp_path_factory.mktemp("heritage")
-    data = with_raw_data(folder / "data")
-    for family in ("iris", "outcome", "sentiment"):
-        in_shell(f"twotier train {family}", {**os.environ, "TWOTIER_DATA": str(data)})
+    data = Path(shutil.copytree(trained_data, folder / "data"))
     with training(data, folder / "training.log") as trainer, tiers(data, folder, GATEWAY_TRAINING_SERVER=trainer.url) as running:
         yield running
 
@@ -169,6 +172,45 @@ def test_pages_do_not_train(heritage: Tiers, headers: dict[str, str]) -> None:
     assert before == versions(heritage)
 
 
+def test_who_does_not_wait_is_told_where_to_look(heritage: Tiers) -> None:
+    """A caller who prefers not to wait gets 202 and the job's address; one that is cancelled is a failed training to whoever waits."""
+    url = heritage.front.url
+    begun = ask(url + "/train_decision_tree", "POST", headers={"Prefer": "wait=0"})
+    job = begun.headers["Location"]
+    waiting: list[Answered] = []
+    thread = threading.Thread(target=lambda: waiting.append(ask(url + "/train_decision_tree", "POST", seconds=60)))
+    thread.start()
+    assert eventually(lambda: metric(url, "twotier_gateway_requests_in_flight ") >= 2)
+    cancelled = ask(url + job, "DELETE").json
+    thread.join()
+
+    assert (202, f"The training goes on: GET {job} says how far it has come".encode()) == (begun.status, begun.body)
+    assert "cancelled" == cancelled["status"]
+    assert "the training was cancelled" == problem(waiting[0], 500, "training-failed")["detail"]
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Tiers]:
+    """The same over data whose labels were shuffled after log_reg_1 was trained, so that nothing can be learnt from them any more."""
+    folder = tmp_path_factory.mktemp("lost")
+    data = Path(shutil.copytree(trained, folder / "data"))
+    header, *lines = (data / "raw/iris.csv").read_text().splitlines()
+    species = [line.rpartition(",")[2] for line in lines]
+    random.Random(1).shuffle(species)
+    shuffled = [",".join((line.rpartition(",")[0], label)) for line, label in zip(lines, species, strict=True)]
+    (data / "raw/iris.csv").write_text("\n".join([header, *shuffled]) + "\n")
+    with training(data, folder / "training.log") as trainer, tiers(data, folder, GATEWAY_TRAINING_SERVER=trainer.url) as running:
+        yield running
+
+
+def test_a_tree_that_learnt_nothing_does_not_serve(lost: Tiers) -> None:
+    """The gate's refusal is no success, and the old answer to it was one."""
+    said = problem(ask(lost.front.url + "/train_decision_tree", "POST", seconds=60), 409, "gate-refused")
+
+    assert said["detail"].startswith("decision_tree_1 did not pass its gate, so it does not serve: ")
+    assert 404 == post(lost.front.url + "/serve_decision_tree", {"data": SAMPLES[0]}).status
+
+
 @pytest.fixture(scope="module")
 def tree(heritage: Tiers) -> Tiers:
     """The same, with a decision tree at least."""
@@ -239,6 +281,18 @@ def test_bad_data(tree: Tiers, sent: Any, status: int, pointers: list[str]) -> N
     said = problem(post(tree.front.url + "/serve_decision_tree", sent), status, "invalid-input")
 
     assert pointers == [fault["pointer"] for fault in said["errors"]]
+
+
+def test_a_tree_that_nobody_serves_is_no_success(trained: Path, tmp_path: Path) -> None:
+    """Trained is not enough: while the model server does not know the tree, the answer is 503; afterwards it serves."""
+    data = Path(shutil.copytree(trained, tmp_path / "data"))
+    with training(data, tmp_path / "training.log") as trainer:
+        with tiers(data, tmp_path, GATEWAY_TRAINING_SERVER=trainer.url, GATEWAY_BUDGET_MS="500") as both:
+            both.back.send(signal.SIGSTOP)
+            said = problem(ask(both.front.url + "/train_decision_tree", "POST", seconds=60), 503, "model-server-unavailable")
+            both.back.send(signal.SIGCONT)
+            assert "decision_tree_1 was trained, but not every model server has noticed it yet" == said["detail"]
+            assert eventually(lambda: post(both.front.url + "/serve_decision_tree", {"data": SAMPLES[0]}).status == 200)
 
 
 # Outcomes.

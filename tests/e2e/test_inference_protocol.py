@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import struct
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from tritonclient.utils import InferenceServerException
 
 from tests.asking import JSON, ask, post
 from tests.e2e.tiers import Tiers, problem, tiers
-from tests.folders import with_raw_data
 from tests.integration.model_server_calls import eventually
 from tests.shell import ROOT, in_shell
 from twotier import __version__
@@ -33,17 +31,20 @@ FAMILIES = [*discover(SharedSettings.read().families), KINDS.stem]
 NUMPY = {"FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_, "BYTES": np.object_}
 
 
+# The first test of the session that needs them has every family trained.
+pytestmark = pytest.mark.timeout(400)
+
+
 @pytest.fixture(scope="module")
-def inferring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+def inferring(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     """Both tiers, with a version of every family."""
     folder = tmp_path_factory.mktemp("inferring")
-    data = with_raw_data(folder / "data")
+    data = Path(shutil.copytree(trained_data, folder / "data"))
     (folder / "families").mkdir()
     shutil.copy(KINDS, folder / "families")
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {"TWOTIER_FAMILIES": str(folder / "families"), "PYTHONPATH": path}
-    for family in FAMILIES:
-        in_shell(f"{sys.executable} -m twotier.cli train {family}", {**os.environ, **environment, "TWOTIER_DATA": str(data)})
+    in_shell("twotier train kinds", {**os.environ, **environment, "TWOTIER_DATA": str(data)})
     with tiers(data, folder, **environment) as running:
         yield running
 

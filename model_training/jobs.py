@@ -23,6 +23,9 @@ from twotier.wire import Job, JobStatus, TrainingOrder
 
 __all__ = ["Jobs", "Refusing"]
 
+_WRITING = ("publish", "judge")
+"""The stages in which a training that is killed may leave something behind."""
+
 _MAX_KEYS = 1000
 _MAX_LINE = 1024 * 1024
 
@@ -53,6 +56,7 @@ class _Run:
         self.ended = asyncio.Event()
         self.cancelled = False
         self.process: asyncio.subprocess.Process | None = None
+        self.stopping: asyncio.Task[None] | None = None
         self.task: asyncio.Task[None]
 
     def change(self, **changes: Any) -> None:
@@ -100,26 +104,29 @@ class Jobs:
                 task.cancel()
         return run.job
 
-    async def cancel(self, identity: str) -> Job:
-        """End a job, wait until it has ended, and give what became of it. Raises UnknownJob."""
+    async def cancel(self, identity: str, wait_seconds: float = 0) -> Job:
+        """Begin to end a job; see `job` for what is given."""
         run = self._run(identity)
         if run.job.status is JobStatus.QUEUED:
             run.task.cancel()
             run.end(JobStatus.CANCELLED)
             self._forget()
         run.cancelled = True
-        if run.process is not None:
-            await self._stop(run.process)
-        await run.ended.wait()
-        return run.job
+        if run.process is not None and run.stopping is None:
+            run.stopping = asyncio.create_task(self._stop(run.process))
+        return await self.job(identity, wait_seconds) if identity in self._runs else run.job
 
     def stop_waiting(self) -> None:
         """Answer all who wait for an end, since the service is to stop."""
         self._stopping.set()
 
     async def close(self) -> None:
-        """End every job."""
-        await asyncio.gather(*(self.cancel(identity) for identity in list(self._runs)))
+        """End every job, and wait until they have ended."""
+        runs = list(self._runs.values())
+        for run in runs:
+            await self.cancel(run.job.id)
+        for run in runs:
+            await run.ended.wait()
 
     def _run(self, identity: str) -> _Run:
         if identity not in self._runs:
@@ -170,7 +177,8 @@ class Jobs:
         code = await process.wait()
         if run.job.trained is not None:
             return run.end(JobStatus.SUCCEEDED, progress=1.0)
-        await self._tidy(*subject)
+        if run.job.stage in _WRITING:
+            await self._tidy(*subject)
         if run.cancelled:
             return run.end(JobStatus.CANCELLED)
         run.end(JobStatus.FAILED, failure=run.job.failure or _how_it_ended(code, run.job.stage))
@@ -198,5 +206,5 @@ class Jobs:
 def _how_it_ended(code: int, stage: str | None) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     # The version is there before its gate has run, and nothing tells how far it came.
-    more = "; if a version was published, it has passed no gate and cannot be promoted" if stage in ("publish", "judge") else ""
+    more = "; if a version was published, it has passed no gate and cannot be promoted" if stage in _WRITING else ""
     return f"the training {how}, and made no version that could serve{more}"

@@ -52,7 +52,8 @@ def create_app(jobs: Jobs, families: Families) -> Starlette:
         return await _answered(jobs.job(query.id, query.wait_seconds))
 
     async def cancel(request: Request) -> Response:
-        return await _answered(jobs.cancel((await _read(request, JobQuery)).id))
+        query = await _read(request, JobQuery)
+        return await _answered(jobs.cancel(query.id, query.wait_seconds))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

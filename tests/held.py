@@ -41,6 +41,11 @@ class Held(LogisticRegression):
             os._exit(3)
         return super().fit(X, y)
 
+    def __getstate__(self):
+        while Path(os.environ["TWOTIER_DATA"], "letter").read_text() == "hold":
+            time.sleep(0.02)
+        return super().__getstate__()
+
 
 FAMILY = Family(
     name="held",
@@ -71,7 +76,7 @@ def with_held_family(data: Path) -> dict[str, str]:
 
 
 def let_go(data: Path, how: str = "fit") -> None:
-    """Let every fit go on: `fit`, `raise` an error, or `leave` without a word."""
+    """Let every fit go on: `fit`, `raise` an error, `leave` without a word, or `hold` when the model is about to be published."""
     (data / "letter.new").write_text(how)
     (data / "letter.new").rename(data / "letter")
 

@@ -91,9 +91,9 @@ def model_server(data: Path, log: Path, port: int | None = None, **environment: 
 
 @contextlib.contextmanager
 def training(data: Path, log: Path, **environment: str) -> Iterator[Tier]:
-    """A training service that trains in `data`; ready."""
+    """A training service that trains in `data`; ready. Its trainings stand back but a little: other tests may use the machine, too."""
     port = free_port()
-    settings = {"TWOTIER_DATA": str(data), "TRAINING_PORT": str(port), **environment}
+    settings = {"TWOTIER_DATA": str(data), "TRAINING_PORT": str(port), "TRAINING_NICENESS": "1", **environment}
     with running("model_training", f"http://127.0.0.1:{port}", log, settings) as tier:
         tier.wait_ready()
         yield tier

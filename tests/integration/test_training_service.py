@@ -70,7 +70,7 @@ def test_a_training_from_order_to_version(service: Tier, data: Path) -> None:
     job = start(service)
     process = reach_fit(service, job)
     running = look(service, job)
-    assert ("running", 19, 0.2) == (running["status"], process.nice(), running["progress"])
+    assert ("running", 1, 0.2) == (running["status"], process.nice(), running["progress"])
     let_go(data)
     ended = end_of(service, job)
 
@@ -128,7 +128,7 @@ def test_cancel(service: Tier, data: Path) -> None:
     """A job that runs is ended, process and all, and one that waits never begins; one that has ended stays as it is."""
     first, second = start(service), start(service, "second")
     process = reach_fit(service, first)
-    cancelled = [post(service.url, "/cancel", {"id": job["id"]})[1] for job in (second, first, first)]
+    cancelled = [post(service.url, "/cancel", {"id": job["id"], "wait_seconds": 60})[1] for job in (second, first, first)]
 
     assert ["cancelled"] * 3 == [job["status"] for job in cancelled]
     assert cancelled[1] == cancelled[2] == look(service, first)
@@ -141,7 +141,8 @@ def test_cancel(service: Tier, data: Path) -> None:
 def test_cancel_before_it_has_a_process(service: Tier) -> None:
     """Cancelled in the moment of its start, it ends all the same."""
     job = start(service)
-    assert "cancelled" == post(service.url, "/cancel", {"id": job["id"]})[1]["status"]
+    post(service.url, "/cancel", {"id": job["id"]})
+    assert "cancelled" == end_of(service, job)["status"]
     assert [] == trainings(service)
 
 
@@ -158,8 +159,6 @@ def test_how_a_training_ends(service: Tier, data: Path, how: str, words: str | N
     """Whatever ends it is said without its inside, and nothing is left behind; with no fault, there is a version."""
     job = start(service)
     process = reach_fit(service, job)
-    left = data / "models" / "held" / ".first_1.new.tmp"
-    left.mkdir(parents=True)
     if how == "kill":
         process.kill()
     else:
@@ -170,6 +169,22 @@ def test_how_a_training_ends(service: Tier, data: Path, how: str, words: str | N
     assert ([] if words else ["first_1"]) == versions(data)
     assert "secret" not in str(ended)
     assert eventually(lambda: trainings(service) == [])
+
+
+def test_killed_while_it_publishes(service: Tier, data: Path) -> None:
+    """What was half written goes, and the words say that a version may be there which cannot be promoted."""
+    job = start(service)
+    process = reach_fit(service, job)
+    let_go(data, "hold")
+    assert eventually(lambda: look(service, job)["stage"] == "publish")
+    (data / "models" / "held" / ".first_1.new.tmp").mkdir(parents=True)
+    process.kill()
+    ended = end_of(service, job)
+
+    assert ("failed", []) == (ended["status"], versions(data))
+    assert ended["failure"].endswith("; if a version was published, it has passed no gate and cannot be promoted")
+    let_go(data)
+    assert "first_1" == end_of(service, start(service))["trained"]["version"]
 
 
 def test_data_that_cannot_be_trained_on(service: Tier, data: Path) -> None:

@@ -61,8 +61,8 @@ class Training:
                 return job
 
     async def cancel(self, identity: str) -> Job:
-        """End a job that has not ended, and give what became of it. Raises as `job` does."""
-        return await self._ask("/cancel", JobQuery(id=identity).model_dump(), pure=False)
+        """Begin to end a job that has not ended; `wait` for what becomes of it. Raises as `job` does."""
+        return await self._ask("/cancel", JobQuery(id=identity).model_dump())
 
     async def _ask(self, path: str, message: dict[str, Any], *, family: str = "", pure: bool = True, more_seconds: float = 0) -> Job:
         if self._upstream is None:

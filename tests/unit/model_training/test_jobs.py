@@ -43,6 +43,18 @@ async def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     await jobs.close()
 
 
+async def test_cancelled_and_forgotten() -> None:
+    """A job that is forgotten in the moment of its end is answered all the same."""
+    jobs = Jobs(TrainingSettings(remembered=1))
+    _, *waiting = [(await jobs.start(order(name))).id for name in ("a", "b", "c")]
+    last = [await jobs.cancel(identity) for identity in waiting]
+    await jobs.close()
+
+    assert [JobStatus.CANCELLED] * 2 == [job.status for job in last]
+    with pytest.raises(module.UnknownJob):
+        await jobs.job(waiting[0])
+
+
 async def test_a_training_that_is_deaf_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not end when it is asked to is ended."""
     jobs = Jobs(TrainingSettings(stop_seconds=0))
@@ -50,7 +62,7 @@ async def test_a_training_that_is_deaf_is_killed(monkeypatch: pytest.MonkeyPatch
     while (await jobs.job(job.id, 0.05)).status is JobStatus.QUEUED:
         pass
 
-    assert JobStatus.CANCELLED is (await jobs.cancel(job.id)).status
+    assert JobStatus.CANCELLED is (await jobs.cancel(job.id, 60)).status
 
 
 def test_the_package_has_nothing_else() -> None:

@@ -66,7 +66,10 @@ def add(routes: Routes, families: Families, training: Training) -> None:
         return _answer(await training.job(_identity(request)))
 
     async def cancel(request: Request) -> Response:
-        return _answer(await training.cancel(_identity(request)))
+        job = await training.cancel(_identity(request))
+        if not job.ended:
+            job = await training.wait(job.id, MAX_WAIT)
+        return _answer(job, 200 if job.ended else 202)
 
     named = parameter("family", "path", {"type": "string", "enum": list(families)}, "A family.", required=True)
     identity = parameter("id", "path", {"type": "string", "pattern": _JOB}, "The id of a job.", required=True)
@@ -109,7 +112,7 @@ def add(routes: Routes, families: Families, training: Training) -> None:
         cancel,
         summary="Cancel a training",
         parameters=[identity],
-        responses={200: json_answer("The job, which has ended, by this or before.", page)},
+        responses={200: json_answer("The job, which has ended, by this or before.", page), 202: json_answer("It is being ended.", page)},
         problems=(404, 501, 503),
         **common,
     )

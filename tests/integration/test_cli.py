@@ -25,7 +25,6 @@ ANSWER = {"output": "Iris-virginica", "model_name": "log_reg_1"}
 
 PICKY = """
 from dataclasses import replace
-from twotier.families import discover
 from twotier.families.iris import FAMILY as iris
 FAMILY = replace(iris, name="picky", gate=replace(iris.gate, floor=1.0))
 """

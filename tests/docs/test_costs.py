@@ -1,0 +1,35 @@
+"""The tables of costs can be made anew, and are for every estimator of every family."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.costs import HEADS, table
+from twotier.families import discover
+
+ESTIMATORS = [(family.name, estimator) for family in discover().values() for estimator in family.estimators]
+
+
+def _cells(lines: list[str]) -> list[list[str]]:
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+@pytest.mark.parametrize("what", ["versions", "models"])
+def test_every_estimator_has_a_line(what: str) -> None:
+    """Below the head there is a line for each, with a figure in each cell."""
+    head, _, *lines = _cells(list(table(what, [])))
+    assert list(HEADS[what]) == head
+    assert len(ESTIMATORS) == len(lines)
+    for (family, estimator), cells in zip(ESTIMATORS, lines, strict=True):
+        assert re.fullmatch(rf"{family} {estimator}(_\d+)?", cells[0])
+        assert len(head) == len([cell for cell in cells if re.search(r"\d", cell)])
+
+
+def test_training_has_a_line_for_each_number_of_rows() -> None:
+    """Each training is of the number of rows that was asked for."""
+    head, _, *lines = _cells(list(table("training", [60, 1_200])))
+    assert list(HEADS["training"]) == head
+    assert ["60", "1,200"] == [cells[0] for cells in lines]
+    assert all(re.fullmatch(r"[\d,]+ MiB", cells[1]) for cells in lines)

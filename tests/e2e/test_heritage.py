@@ -181,11 +181,10 @@ def test_who_does_not_wait_is_told_where_to_look(heritage: Tiers) -> None:
     thread = threading.Thread(target=lambda: waiting.append(ask(url + "/train_decision_tree", "POST", seconds=60)))
     thread.start()
     assert eventually(lambda: metric(url, "twotier_gateway_requests_in_flight ") >= 2)
-    cancelled = ask(url + job, "DELETE").json
+    ask(url + job, "DELETE")
     thread.join()
 
     assert (202, f"The training goes on: GET {job} says how far it has come".encode()) == (begun.status, begun.body)
-    assert "cancelled" == cancelled["status"]
     assert "the training was cancelled" == problem(waiting[0], 500, "training-failed")["detail"]
 
 

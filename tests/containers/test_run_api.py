@@ -7,7 +7,7 @@ from tests.containers.engine import DATA, Stack, engine, run
 
 
 def test_run_api() -> None:
-    """`run_api.sh` builds both images, runs them and offers the API, old routes included, on its port; `make down` leaves no container and no network."""
+    """`run_api.sh` builds both images and offers the API, old routes too, on its port; `make down` leaves no container and no network."""
     script = run(["cat", "run_api.sh"]).stdout
     assert "GATEWAY_PORT:-1313" in script
     # The make that runs these tests has variables of its own, which another one would inherit.

@@ -7,6 +7,7 @@ TwotierError
 │   ├── InputUnreadable         not the JSON that rows are sent in: bad syntax, a name given twice, a number out of range
 │   └── InputTooLarge           more bytes than one call may have
 ├── UnknownFamily               no family of that name
+├── UnknownEstimator            no such estimator of a family
 ├── UnknownVersion              no such version or alias of a family
 ├── NotServable                 a version that exists but must not serve
 │   ├── SignatureInvalid        the manifest has no signature, or one by a key that is not trusted
@@ -76,6 +77,10 @@ class InputTooLarge(InputRefused):
 
 class UnknownFamily(TwotierError):
     """No family of that name."""
+
+
+class UnknownEstimator(TwotierError):
+    """No such estimator of a family."""
 
 
 class UnknownVersion(TwotierError):

@@ -22,7 +22,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     deadline = str(case.headers.get("X-Request-Deadline-Ms"))
     if deadline.isascii() and deadline.isdecimal() and 0 < int(deadline) < 5000:
         case.headers["X-Request-Deadline-Ms"] = "5000"
-    if case.path.endswith("/infer") and case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
+    negative = case.meta is not None and case.meta.generation.mode is GenerationMode.NEGATIVE
+    if case.path.endswith("/infer") and not negative and isinstance(case.body, dict):
         examples = case.operation.definition.raw["requestBody"]["content"]["application/json"]["examples"]
-        if isinstance(case.body, dict):
-            case.body |= {"inputs": examples[case.path_parameters["model"]]["value"]["inputs"], "outputs": None}
+        case.body = case.body | {"inputs": examples[case.path_parameters["model"]]["value"]["inputs"], "outputs": None}

@@ -26,11 +26,14 @@ def test_schemathesis_finds_nothing(trained_data: Path, tmp_path: Path) -> None:
         gateway(back.url, tmp_path / "gateway.log", GATEWAY_TRAINING_SERVER=trainer.url) as tier,
     ):
         tier.wait_ready()
-        # Each call of this one waits for a training; its own tests ask it.
+        # Each call of this one waits for a training: it is made once.
         left_out = "/train_decision_tree"
+        assert 200 == ask(tier.url + left_out, "POST", seconds=120).status
         paths = ask(tier.url + "/openapi.json").json["paths"]
         command = [str(Path(sys.executable).with_name("schemathesis")), "run", tier.url + "/openapi.json"]
-        options = ["--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--max-examples", "25", "--seed", "1"]
+        # The one DELETE there is cancels a job, which is told about afterwards as before.
+        options = ["--exclude-checks", "use_after_free"]
+        options += ["--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--max-examples", "25", "--seed", "1"]
         options += ["--exclude-path", left_out]
         environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.integration.gateway_schema_hooks", "PYTHONPATH": str(ROOT)}
         ended = subprocess.run([*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

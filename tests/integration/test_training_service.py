@@ -138,14 +138,6 @@ def test_cancel(service: Tier, data: Path) -> None:
     assert "succeeded" == end_of(service, start(service))["status"]
 
 
-def test_cancel_before_it_has_a_process(service: Tier) -> None:
-    """Cancelled in the moment of its start, it ends all the same."""
-    job = start(service)
-    post(service.url, "/cancel", {"id": job["id"]})
-    assert "cancelled" == end_of(service, job)["status"]
-    assert [] == trainings(service)
-
-
 @pytest.mark.parametrize(
     ("how", "words"),
     [

@@ -88,9 +88,9 @@ class Routes:
         """Add a route to delete by; see `_operation` for its description."""
         self._add(path, endpoint, "DELETE", **description)
 
-    def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "POST") -> None:
-        """Add a route that is not described."""
-        self._app.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_class=Response)
+    def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        """Add a route to send to that is not described."""
+        self._app.add_api_route(path, endpoint, methods=["POST"], include_in_schema=False, response_class=Response)
 
     def _add(
         self,

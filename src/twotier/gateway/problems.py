@@ -63,6 +63,9 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "The body has more bytes than one call may have. Send it in several calls.",
     ),
     errors.UnknownFamily: Kind("unknown-family", 404, "There is no such family", "GET /models lists the families."),
+    errors.UnknownEstimator: Kind(
+        "unknown-estimator", 404, "There is no such estimator", "A family's file says which estimators it has; `detail` names them."
+    ),
     errors.UnknownVersion: Kind(
         "unknown-version", 404, "There is no such version", "GET /models/{family} lists the family's versions and aliases."
     ),

@@ -25,6 +25,7 @@ EXPECTED = {
     "InputUnreadable": 400,
     "InputTooLarge": 413,
     "UnknownFamily": 404,
+    "UnknownEstimator": 404,
     "UnknownVersion": 404,
     "NotServable": 503,
     "SignatureInvalid": 503,

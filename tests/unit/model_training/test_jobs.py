@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import sys
 
 import pytest
@@ -55,6 +57,18 @@ async def test_cancelled_and_forgotten() -> None:
         await jobs.job(waiting[0])
 
 
+async def test_cancelled_while_it_is_being_started() -> None:
+    """Before it has a process, there is nothing to end yet; it ends all the same."""
+    jobs = Jobs(TrainingSettings())
+    job = await jobs.start(order())
+    while (await jobs.job(job.id)).status is JobStatus.QUEUED:
+        await asyncio.sleep(0)
+    first = await jobs.cancel(job.id)
+
+    assert JobStatus.RUNNING is first.status
+    assert JobStatus.CANCELLED is (await jobs.job(job.id, 60)).status
+
+
 async def test_a_training_that_is_deaf_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not end when it is asked to is ended."""
     jobs = Jobs(TrainingSettings(stop_seconds=0))
@@ -63,6 +77,12 @@ async def test_a_training_that_is_deaf_is_killed(monkeypatch: pytest.MonkeyPatch
         pass
 
     assert JobStatus.CANCELLED is (await jobs.cancel(job.id, 60)).status
+
+
+@pytest.mark.parametrize("name", ["__main__", "job", "tidy"])
+def test_a_program_begins_only_if_it_is_run(name: str) -> None:
+    """Imported, it does nothing."""
+    assert "main" in vars(importlib.import_module(f"model_training.{name}"))
 
 
 def test_the_package_has_nothing_else() -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from twotier.errors import Fault, InputRefused, TrainingFailed, UnknownJob
+from twotier.errors import InputRefused, TrainingFailed, UnknownEstimator, UnknownJob
 from twotier.families import Families
 from twotier.gateway import problems
 from twotier.gateway.answers import json_response
@@ -52,8 +52,7 @@ def add(routes: Routes, families: Families, training: Training) -> None:
         wish = await read_order(request, TrainWish) if has_body(request) else TrainWish()
         estimator = wish.estimator or family.default_estimator
         if estimator not in family.estimators:
-            words = f"{family.name} has no estimator of that name"
-            raise InputRefused(words, [Fault("/estimator", f"must be one of: {', '.join(family.estimators)}")])
+            raise UnknownEstimator(f"{family.name} has no estimator of that name; it has: {', '.join(family.estimators)}")
         job = await training.start(family.name, estimator, _key(request))
         wait = preferred_wait(request)
         headers = {"Location": f"/jobs/{job.id}"}

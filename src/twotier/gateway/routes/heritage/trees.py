@@ -55,14 +55,15 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
 
     common = _description(len(iris.features), settings)
     if TREE in iris.estimators:
-        routes.post(
-            f"/serve_{TREE}",
-            serve_newest,
-            summary="Species by the newest decision tree",
-            instead=f"Use [POST /iris/versions/{TREE}_latest/predict](#/iris).",
-            **common,
-        )
-        routes.hidden(f"/serve_{TREE}", serve_newest, "GET")
+        # A GET with a body was taken too.
+        for add_route in (routes.post, routes.get):
+            add_route(
+                f"/serve_{TREE}",
+                serve_newest,
+                summary="Species by the newest decision tree",
+                instead=f"Use [POST /iris/versions/{TREE}_latest/predict](#/iris).",
+                **common,
+            )
     routes.post(
         "/models/serve/{estimator}/{version}",
         serve_pinned,

@@ -15,7 +15,10 @@ from twotier.errors import UpstreamUnavailable
 from twotier.gateway import problems
 from twotier.gateway.strict_json import dumps
 
-__all__ = ["answer_error", "answer_http_exception", "json_response", "problem_response", "tagged_response"]
+__all__ = ["NO_STORE", "answer_error", "answer_http_exception", "json_response", "problem_response", "tagged_response"]
+
+NO_STORE = {"Cache-Control": "no-store"}
+"""Of answers that are not to be kept by anybody on the way."""
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -33,25 +36,32 @@ def tagged_response(request: Request, body: bytes, headers: Mapping[str, str]) -
     return Response(body, 200, headers, "application/json")
 
 
-def problem_response(error: Exception, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The problem that answers an error."""
+def problem_response(error: Exception, request_id: str, headers: Mapping[str, str] | None = None, path: str = "") -> Response:
+    """The problem that answers an error on that path."""
     made = problems.problem(error, request_id)
     if isinstance(error, UpstreamUnavailable):
         headers = {**(headers or {}), "Retry-After": str(error.retry_after)}
-    return Response(dumps(made), made["status"], headers, problems.MEDIA_TYPE)
+    return _sent(made, headers, path)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Handle one of our errors."""
-    return problem_response(error, request.state.request_id)
+    return problem_response(error, request.state.request_id, path=request.scope["path"])
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Handle a bare status of the web framework, such as 404 or 405."""
     assert isinstance(error, HTTPException)
-    made = problems.of_status(error.status_code, request.state.request_id)
     headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-    return Response(dumps(made), error.status_code, headers, problems.MEDIA_TYPE)
+    return _sent(problems.of_status(error.status_code, request.state.request_id), headers, request.scope["path"])
+
+
+def _sent(made: dict[str, Any], headers: Mapping[str, str] | None, path: str) -> Response:
+    if path.startswith("/v2"):
+        # Clients of the inference protocol look there, and nowhere else, for what was wrong.
+        first = [f"{fault['pointer']} {fault['detail']}" for fault in made.get("errors", [])[:1]]
+        made = made | {"error": ": ".join([made["detail"], *first])}
+    return Response(dumps(made), made["status"], headers, problems.MEDIA_TYPE)
 
 
 def _allowed(request: Request) -> str:

@@ -21,7 +21,7 @@ from twotier.gateway.metrics import Metrics
 from twotier.gateway.openapi import Described, Routes
 from twotier.gateway.predicting import Predicting
 from twotier.gateway.readiness import Lifecycle
-from twotier.gateway.routes import aliases, docs, health, home, metrics, models, predict, training
+from twotier.gateway.routes import aliases, docs, health, heritage, home, metrics, models, oip, predict, training
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.shadow import Shadow
 from twotier.gateway.telemetry import Telemetry
@@ -30,7 +30,9 @@ from twotier.gateway.upstream import Upstream
 
 __all__ = ["RESERVED", "create_app"]
 
-RESERVED = frozenset({"docs", "healthz", "jobs", "livez", "metrics", "models", "predict", "predictions", "problems", "readyz", "v1", "v2"})
+RESERVED = frozenset(
+    "docs healthz jobs livez metrics models predict predictions problems readyz serve_decision_tree train_decision_tree v1 v2".split()
+)
 """First segments of fixed routes, present or promised: no family may be called that."""
 
 _DESCRIPTION = "Predictions by scikit-learn models. Every error is a problem (RFC 9457): `GET` its `type` to read what it means."
@@ -76,10 +78,13 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     app.state.lifecycle, app.state.metrics = lifecycle, measured
     app.add_middleware(Telemetry, metrics=measured, lifecycle=lifecycle, access_log=settings.access_log)
     routes = Routes(app)
-    for family in families.values():
-        predict.add(routes, family, Predicting(family, shadow, measured, settings.max_rows, canary.steer), settings)
+    predicting = {name: Predicting(family, shadow, measured, settings.max_rows, canary.steer) for name, family in families.items()}
+    for name, family in families.items():
+        predict.add(routes, family, predicting[name], settings)
     home.add(routes)
     docs.add(routes)
+    heritage.add(routes, families, predicting, catalogue, lifecycle, trainer, settings)
+    oip.add(routes, families, predicting, catalogue, lifecycle, settings)
     models.add(routes, families, catalogue, settings.budget_ms / 1000, shadow.comparison)
     aliases.add(routes, families, upstream, settings.budget_ms / 1000)
     training.add(routes, families, trainer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +13,7 @@ from twotier.errors import Fault, InputRefused, InputTooLarge
 from twotier.gateway.pointers import MAX_FAULTS, pointer
 from twotier.gateway.strict_json import loads
 
-__all__ = ["has_body", "read_body", "read_order"]
+__all__ = ["has_body", "is_json", "read_body", "read_order"]
 
 _MAX_ORDER = 64 * 1024
 """Most bytes of a body that is no rows."""
@@ -25,10 +26,10 @@ def has_body(request: Request) -> bool:
     return request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """The body, if it is JSON by its headers, and no longer than allowed: nothing beyond that is read."""
+async def read_body(request: Request, most: int, taken: Callable[[str], bool] | None = None) -> bytes:
+    """The body, if its content type is `taken` (by default: is JSON), and no longer than allowed: nothing beyond that is read."""
     headers = request.headers
-    if not _is_json(headers.get("Content-Type", "")) or headers.get("Content-Encoding", "identity") != "identity":
+    if not (taken or is_json)(headers.get("Content-Type", "")) or headers.get("Content-Encoding", "identity") != "identity":
         raise HTTPException(415, headers={"Accept": "application/json"})
     too_long = InputTooLarge(f"the body has more than {most} bytes: send the rows in several calls")
     if int(headers.get("Content-Length", "0")) > most:
@@ -59,7 +60,8 @@ async def read_order(request: Request, schema: type[_Order]) -> _Order:
         raise InputRefused("the body breaks its schema", faults, error.error_count()) from None
 
 
-def _is_json(content_type: str) -> bool:
+def is_json(content_type: str) -> bool:
+    """Whether it is that of JSON in UTF-8."""
     if content_type == "application/json":
         return True
     media, *parameters = content_type.lower().split(";")

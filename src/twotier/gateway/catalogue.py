@@ -88,6 +88,11 @@ class Catalogue:
         champion, challenger = (aliases[name].serving if name in aliases else None for name in (DEFAULT_ALIAS, CHALLENGER_ALIAS))
         return Pair(champion, challenger) if champion and challenger and champion != challenger else None
 
+    def knows(self, family: str, version: str) -> bool:
+        """Whether every model server that can be reached, and at least one, has said that there is this version."""
+        reached = [seen.info.families for seen in self.sightings.values() if seen.problem is None and seen.info is not None]
+        return bool(reached) and all(family in known and version in {one.version for one in known[family].versions} for known in reached)
+
     async def card(self, family: str, version: str, deadline: float) -> Card:
         """The card of a version or alias; a version's never changes, so it is asked for once.
 

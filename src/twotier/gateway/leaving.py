@@ -1,12 +1,13 @@
-"""Callers who leave before they are answered: what they asked for is cancelled."""
+"""Callers who leave before they are answered: what they asked for is cancelled. Those who stay are told where the time went."""
 
 from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self
 
 from starlette.requests import ClientDisconnect, Request
+
+from twotier.gateway.forwarding import Timing
 
 __all__ = ["CallerWaits"]
 
@@ -15,19 +16,23 @@ _PATIENCE = 0.02
 
 
 class CallerWaits:
-    """A block that is cancelled when the caller leaves, and then raises ClientDisconnect. The body must have been read before."""
+    """A block that is cancelled when the caller leaves, and then raises ClientDisconnect. The body must have been read before.
+
+    It is handed a `Timing`, which is told in the header `Server-Timing` whatever the answer is.
+    """
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._left = False
         self._watching: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Timing:
         task = asyncio.current_task()
         assert task is not None
         self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._look, task)
         self._task = task
-        return self
+        timing = self._request.state.timing = Timing()
+        return timing
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._timer.cancel()

@@ -22,6 +22,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 _PROBLEMS: Mapping[int, str] = {
     400: "The body is not acceptable JSON.",
+    403: "A page of another site may not have this done.",
     404: "There is nothing of that name.",
     409: "It cannot be done as things stand.",
     413: "The body has too many bytes.",
@@ -93,9 +94,18 @@ class Routes:
         self._app.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_class=Response)
 
     def _add(
-        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str, *, summary: str, tag: str, **description: Any
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        method: str,
+        *,
+        summary: str,
+        tag: str,
+        instead: str | None = None,
+        **description: Any,
     ) -> None:
-        operation = _operation(**description)
+        """`instead` says what to use rather than a route that is deprecated."""
+        operation = _operation(**description) | ({"description": instead, "deprecated": True} if instead else {})
         self._app.add_api_route(
             path, endpoint, methods=[method], summary=summary, tags=[tag], response_class=Response, openapi_extra=operation
         )

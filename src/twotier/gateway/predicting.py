@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from twotier.errors import Fault, InputRefused, UnknownVersion, UpstreamInvalid, UpstreamUnavailable
@@ -14,7 +15,7 @@ from twotier.family import Answer, Family
 from twotier.gateway import problems
 from twotier.gateway.forwarding import DEFAULT_ALIAS, Ask, Forward, Timing
 from twotier.gateway.metrics import Metrics
-from twotier.gateway.pointers import MAX_FAULTS, pointer
+from twotier.gateway.pointers import MAX_FAULTS
 from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
 from twotier.gateway.strict_json import dumps, loads
 
@@ -67,18 +68,9 @@ class Predicting:
         begun = time.monotonic()
         try:
             rows = self._reader.rows(loads(body))
-            read = await self._read(rows)
         finally:
             timing.validate += time.monotonic() - begun
-        good = [values for values in read if not isinstance(values, Refusal)]
-        # A lone row has no others to be answered beside.
-        partial = wish.partial and rows.shape is not Shape.ONE
-        if not partial and len(good) < len(read):
-            raise _refused(read)
-        answered = iter(await self._score(good, wish, deadline, timing)) if good else iter(())
-        results = [values if isinstance(values, Refusal) else next(answered) or _unscored(rows.path(at)) for at, values in enumerate(read)]
-        if not partial and any(isinstance(result, Refusal) for result in results):
-            raise _refused(results)
+        results = await self._results(rows, wish, deadline, timing)
         return _shaped(
             rows,
             [
@@ -87,12 +79,38 @@ class Predicting:
             ],
         )
 
+    async def answer(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any]]:
+        """One answer per row, for rows that came in a form of their own and were read already; all of them are answered, or none.
+
+        Raises TwotierError, with pointers into what was sent.
+        """
+        results = await self._results(rows, replace(wish, partial=False), deadline, timing)
+        return [result for result in results if not isinstance(result, Refusal)]
+
+    async def _results(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | Refusal]:
+        begun = time.monotonic()
+        try:
+            self._reader.check_count(rows)
+            read = await self._read(rows)
+        finally:
+            timing.validate += time.monotonic() - begun
+        good = [values for values in read if not isinstance(values, Refusal)]
+        # A lone row has no others to be answered beside.
+        beside = wish.partial and rows.shape is not Shape.ONE
+        if not beside and len(good) < len(read):
+            raise _refused(read)
+        answered = iter(await self._score(good, wish, deadline, timing)) if good else iter(())
+        results = [one if isinstance(one, Refusal) else next(answered) or _unscored(rows.pointer(at)) for at, one in enumerate(read)]
+        if not beside and any(isinstance(result, Refusal) for result in results):
+            raise _refused(results)
+        return results
+
     async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
         read: list[list[Any] | Refusal] = []
         for at, row in enumerate(rows.items):
             if at and at % _SLICE == 0:
                 await asyncio.sleep(0)
-            read.append(self._reader.read(row, rows.path(at)))
+            read.append(self._reader.read(row, partial(rows.pointer, at)))
         return read
 
     async def _score(self, good: list[list[Any]], wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | None]:
@@ -144,9 +162,9 @@ def _refused(results: list[Any]) -> InputRefused:
     return InputRefused(words, faults, sum(refusal.count for refusal in refusals))
 
 
-def _unscored(path: tuple[str | int, ...]) -> Refusal:
+def _unscored(pointer: str) -> Refusal:
     # Why, the log says: the model's own words may quote the row.
-    return Refusal([Fault(pointer(path), "the model cannot score this row")], 1)
+    return Refusal([Fault(pointer, "the model cannot score this row")], 1)
 
 
 def _row_problem(refusal: Refusal) -> dict[str, Any]:

@@ -199,6 +199,7 @@ class Problem(BaseModel):
     instance: str | None = Field(default=None, description="The request id, under which the gateway's log has this request.")
     errors: list[ProblemFault] | None = Field(default=None, description="What is wrong with the input: at most 20 entries.")
     error_count: int | None = Field(default=None, description="How many things are wrong with the input.")
+    error: str | None = Field(default=None, description="On /v2: the detail and the first fault, where clients of that protocol look.")
 
 
 def kinds() -> dict[str, Kind]:

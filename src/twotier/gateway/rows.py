@@ -7,7 +7,7 @@ if any of its values is an object, it is a keyed object of rows; otherwise it is
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -18,9 +18,15 @@ from twotier.errors import Fault, InputRefused
 from twotier.family import Family
 from twotier.gateway.pointers import MAX_FAULTS, clean, pointer
 
-__all__ = ["Refusal", "Rows", "RowReader", "Shape"]
+__all__ = ["Path", "Refusal", "Rows", "RowReader", "Shape", "Where", "keyed", "refusal"]
 
 _MAX_DETAIL = 200
+
+Path = tuple[str | int, ...]
+"""Names and indexes, from the outside in."""
+
+Where = Callable[..., str]
+"""Gives the JSON pointer to a row (nothing given), or to what a path leads to in it."""
 
 
 class Shape(Enum):
@@ -36,15 +42,23 @@ class Rows:
     """Rows as they came, not yet validated."""
 
     shape: Shape
-    items: Sequence[Any]
+    items: Iterable[Any]
+    """In order. Those that came in a form of their own are made while they are read, and so are read once."""
+
+    count: int
     keys: Sequence[str] = ()
     """The caller's keys, if the rows are keyed."""
 
-    def path(self, index: int) -> tuple[str | int, ...]:
-        """Where a row stands in what was sent."""
+    place: Callable[[int, Path], Path] | None = None
+    """Where what a row has under a name (no name: the row itself) stands in what was sent, if it was sent in a form of its own."""
+
+    def pointer(self, index: int, *inner: str | int) -> str:
+        """The JSON pointer to a row, or to something in it, in what was sent."""
+        if self.place is not None:
+            return pointer(self.place(index, inner))
         if self.shape is Shape.KEYED:
-            return (self.keys[index],)
-        return (index,) if self.shape is Shape.LIST else ()
+            return pointer((self.keys[index], *inner))
+        return pointer((index, *inner) if self.shape is Shape.LIST else inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,11 @@ class Refusal:
 
     faults: list[Fault]
     count: int
+
+
+def keyed(document: Mapping[str, Any]) -> Rows:
+    """Rows by key."""
+    return Rows(Shape.KEYED, document.values(), len(document), list(document))
 
 
 class RowReader:
@@ -66,41 +85,40 @@ class RowReader:
         self._names = [*family.features, *family.aliases]
         self._max_rows = max_rows
 
-    def rows(self, document: Any) -> Rows:
-        """Tell the shape. Raises InputRefused if there is no row, or too many: their number is part of the schema."""
-        rows = self._shaped(document)
-        if not rows.items:
+    def check_count(self, rows: Rows) -> None:
+        """Raise InputRefused if there is no row, or too many: their number is part of the schema."""
+        if not rows.count:
             raise _whole(f"{rows.shape.value} with no row in it: send at least one row")
-        if len(rows.items) > self._max_rows:
-            raise _whole(f"{len(rows.items)} rows are too many for one call: send at most {self._max_rows}")
-        return rows
+        if rows.count > self._max_rows:
+            raise _whole(f"{rows.count} rows are too many for one call: send at most {self._max_rows}")
 
-    def _shaped(self, document: Any) -> Rows:
+    def rows(self, document: Any) -> Rows:
+        """Tell the shape. Raises InputRefused for what holds no row in any shape."""
         if isinstance(document, list):
-            return Rows(Shape.LIST, document)
+            return Rows(Shape.LIST, document, len(document))
         if not isinstance(document, dict):
             words = "rows are objects: send one, a list of them, or an object of them"
             raise InputRefused(words, [Fault("", "must be an object or a list")])
         if not document:
             raise _whole("an empty object is no row, and holds none: send at least one row")
         if document.keys().isdisjoint(self._names) and any(isinstance(value, dict) for value in document.values()):
-            return Rows(Shape.KEYED, list(document.values()), list(document))
-        return Rows(Shape.ONE, [document])
+            return keyed(document)
+        return Rows(Shape.ONE, [document], 1)
 
-    def read(self, row: Any, path: tuple[str | int, ...]) -> list[Any] | Refusal:
-        """The row's values in feature order, or what is wrong with it; `path` is where it stands."""
+    def read(self, row: Any, where: Where) -> list[Any] | Refusal:
+        """The row's values in feature order, or what is wrong with it; `where` is the pointer to it, or to something in it."""
         # This is the path of every good row: no name needs looking at if all of them are features.
         if isinstance(row, dict) and row.keys() <= self._features:
             try:
                 return self._values(self._validate(row))
             except ValidationError as error:
-                return _refusal(error, path, {})
-        return self._read_renamed(row, path)
+                return refusal(error, where, {})
+        return self._read_renamed(row, where)
 
-    def _read_renamed(self, row: Any, path: tuple[str | int, ...]) -> list[Any] | Refusal:
+    def _read_renamed(self, row: Any, where: Where) -> list[Any] | Refusal:
         """Read a row some of whose names are aliases or unknown."""
         if not isinstance(row, dict):
-            return Refusal([Fault(pointer(path), "must be an object: one row, with its features by name")], 1)
+            return Refusal([Fault(where(), "must be an object: one row, with its features by name")], 1)
         renamed: dict[str, Any] = {}
         spelled: dict[str, str] = {}
         faults: list[Fault] = []
@@ -114,11 +132,11 @@ class RowReader:
             count += 1
             if count <= MAX_FAULTS:
                 detail = self._unknown(name) if feature is None else f"is given twice, also as {spelled[feature]}"
-                faults.append(Fault(pointer((*path, name)), detail))
+                faults.append(Fault(where(name), detail))
         try:
             read = self._values(self._validate(renamed))
         except ValidationError as error:
-            others = _refusal(error, path, spelled)
+            others = refusal(error, where, spelled)
             return Refusal([*faults, *others.faults][:MAX_FAULTS], count + others.count)
         return Refusal(faults, count) if count else read
 
@@ -133,13 +151,13 @@ def _whole(detail: str) -> InputRefused:
     return InputRefused(detail, [Fault("", detail)])
 
 
-def _refusal(error: ValidationError, path: tuple[str | int, ...], spelled: dict[str, str]) -> Refusal:
+def refusal(error: ValidationError, where: Where, spelled: dict[str, str]) -> Refusal:
     """What pydantic found, at the names that the caller used."""
-    return Refusal(list(_faults(error, path, spelled)), error.error_count())
+    return Refusal(list(_faults(error, where, spelled)), error.error_count())
 
 
-def _faults(error: ValidationError, path: tuple[str | int, ...], spelled: dict[str, str]) -> Iterator[Fault]:
+def _faults(error: ValidationError, where: Where, spelled: dict[str, str]) -> Iterator[Fault]:
     for found in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]:
-        feature, *inner = found["loc"]
-        where = (*path, spelled.get(str(feature), feature), *inner)
-        yield Fault(pointer(where), found["msg"].replace("Input should", "should", 1)[:_MAX_DETAIL])
+        # What a validator of the whole row finds is at no name.
+        named = [spelled.get(str(feature), feature) for feature in found["loc"][:1]]
+        yield Fault(where(*named, *found["loc"][1:]), found["msg"].replace("Input should", "should", 1)[:_MAX_DETAIL])

@@ -70,7 +70,7 @@ class Telemetry:
             _log.exception("the gateway failed", method=method, path=scope["path"])
             if status != _CLIENT_LEFT:
                 raise
-            await problem_response(error, identity)(scope, receive, send_marked)
+            await problem_response(error, identity, path=scope["path"])(scope, receive, send_marked)
         finally:
             seconds = time.perf_counter() - begun
             route = getattr(scope.get("route"), "path", "unmatched")

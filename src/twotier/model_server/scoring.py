@@ -11,16 +11,7 @@ from typing import Any
 
 import structlog
 
-from twotier.errors import (
-    AliasMoved,
-    GateRefused,
-    InputRefused,
-    LedgerSealed,
-    NotExplainable,
-    NotServable,
-    UnknownFamily,
-    UnknownVersion,
-)
+from twotier.errors import AliasMoved, GateRefused, InputRefused, LedgerSealed, NotExplainable, NotServable, UnknownFamily, UnknownVersion
 from twotier.family import Answer
 from twotier.reasons import REASONS
 from twotier.scorer import Scorer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from twotier.gateway.routes.predict import sticky_key
+from twotier.gateway.headers import sticky_key
 
 ADDRESS = ("192.0.2.1", 50_000)
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from twotier.errors import UnknownVersion
 from twotier.families import Families
 from twotier.family import Family
 from twotier.gateway.answers import tagged_response
@@ -18,7 +17,7 @@ from twotier.gateway.catalogue import Catalogue
 from twotier.gateway.comparison import Comparison
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.strict_json import dumps
-from twotier.gateway.versions import is_name
+from twotier.gateway.versions import checked
 from twotier.wire import AliasInfo, Card, Info, VersionInfo
 
 __all__ = ["FamilyPage", "ModelsPage", "add"]
@@ -70,9 +69,8 @@ def add(
         return answer(request, page(family, info), age)
 
     async def show_version(request: Request) -> Response:
-        family, version = families[request.path_params["family"]], request.path_params["version"]
-        if not is_name(version):
-            raise UnknownVersion(f"{family.name} has no version or alias of that name: GET /models/{family.name} lists them")
+        family = families[request.path_params["family"]]
+        version = checked(family.name, request.path_params["version"])
         card = await catalogue.card(family.name, version, time.monotonic() + budget_seconds)
         return tagged_response(request, dumps(card.model_dump(mode="json")), {})
 

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import re
-import time
 from typing import Any
 
 from pydantic import Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
-from twotier.errors import InputRefused, UnknownFamily, UnknownVersion
+from twotier.errors import InputRefused, UnknownFamily
 from twotier.families import Families
 from twotier.family import Family
+from twotier.gateway.answers import NO_STORE
 from twotier.gateway.bodies import read_body
-from twotier.gateway.forwarding import Timing
+from twotier.gateway.headers import DEADLINE_HEADER, STICKY_HEADER, deadline, sticky_key
 from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import clean
 from twotier.gateway.predicting import Predicting, Wish, present
 from twotier.gateway.problems import Problem
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.versions import is_name
+from twotier.gateway.versions import checked
 
-__all__ = ["DEADLINE_HEADER", "STICKY_HEADER", "add", "add_unknown", "sticky_key"]
-
-DEADLINE_HEADER = "X-Request-Deadline-Ms"
-STICKY_HEADER = "X-Sticky-Key"
+__all__ = ["add", "add_unknown"]
 
 _PROBLEMS = (400, 413, 415, 422, 502, 503, 504)
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def add(routes: Routes, family: Family, predicting: Predicting, settings: GatewaySettings) -> None:
@@ -38,18 +33,15 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
     flags = ("partial", *shows)
 
     async def predict(request: Request) -> Response:
-        deadline = time.monotonic() + _budget_ms(request, settings.budget_ms) / 1000
-        version = request.path_params.get("version")
-        if version is not None and not is_name(version):
-            raise UnknownVersion(f"{family.name} has no version or alias of that name: GET /models/{family.name} lists them")
+        until = deadline(request, settings.budget_ms)
+        version = checked(family.name, request.path_params["version"]) if "version" in request.path_params else None
         wanted = _flags(request, flags)
         key = sticky_key(request) if family.name in settings.canary else None
         wish = Wish(version, [shows[flag] for flag in wanted & shows.keys()], "partial" in wanted, key)
         body = await read_body(request, settings.max_body_bytes)
-        timing = request.state.timing = Timing()
-        with CallerWaits(request):
-            answer = await predicting.predict(body, wish, deadline, timing)
-        return Response(answer, 200, _NO_STORE, "application/json")
+        with CallerWaits(request) as timing:
+            answer = await predicting.predict(body, wish, until, timing)
+        return Response(answer, 200, NO_STORE, "application/json")
 
     description = _description(routes, family, settings)
     parameters = description.pop("parameters")
@@ -81,21 +73,6 @@ def add_unknown(routes: Routes, families: Families) -> None:
 
     routes.hidden("/{family}/predict", predict_unknown)
     routes.hidden("/{family}/versions/{version}/predict", predict_unknown)
-
-
-def sticky_key(request: Request) -> str:
-    """What keeps the caller on one side of a canary: the key it sends, else its address, else nothing that stays."""
-    given = request.headers.get(STICKY_HEADER)
-    return given or (request.client.host if request.client else request.state.request_id)
-
-
-def _budget_ms(request: Request, most: int) -> int:
-    given = request.headers.get(DEADLINE_HEADER)
-    if given is None:
-        return most
-    if not re.fullmatch("[0-9]{1,9}", given) or int(given) == 0:
-        raise InputRefused(f"{DEADLINE_HEADER} must be a whole number of milliseconds, from 1 to 999999999")
-    return min(most, int(given))
 
 
 def _flags(request: Request, known: tuple[str, ...]) -> frozenset[str]:

@@ -20,7 +20,7 @@ from twotier.gateway.problems import Problem
 from twotier.gateway.training import Training
 from twotier.wire import Job, JobFacts
 
-__all__ = ["MAX_WAIT", "JobPage", "TrainWish", "add"]
+__all__ = ["MAX_WAIT", "JobPage", "TrainWish", "add", "preferred_wait"]
 
 MAX_WAIT = 20
 """Longest wait that `Prefer` may ask for, in seconds: below what a gateway that is stopped gives the calls in flight."""
@@ -54,7 +54,7 @@ def add(routes: Routes, families: Families, training: Training) -> None:
         if estimator not in family.estimators:
             raise UnknownEstimator(f"{family.name} has no estimator of that name; it has: {', '.join(family.estimators)}")
         job = await training.start(family.name, estimator, _key(request))
-        wait = _wait(request)
+        wait = preferred_wait(request)
         headers = {"Location": f"/jobs/{job.id}"}
         if wait is not None:
             job = await training.wait(job.id, wait)
@@ -137,7 +137,7 @@ def _key(request: Request) -> str | None:
     return key
 
 
-def _wait(request: Request) -> int | None:
+def preferred_wait(request: Request) -> int | None:
     """How long the caller prefers to wait, in seconds. A preference that is not understood is no mistake (RFC 7240)."""
     found = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(found[1]), MAX_WAIT) if found else None

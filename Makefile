@@ -35,6 +35,9 @@ loadtest: .venv/test.stamp ## Load both tiers: make loadtest [HOST=http://127.0.
 compare: .venv/test.stamp ## Measure twotier beside its peers, half an hour, and renew loadtest/RESULTS.md: make compare [QUICK=1] [SYSTEMS=twotier,bentoml]
 	$(BIN)/python -m loadtest.compare $(if $(QUICK),--quick) $(if $(SYSTEMS),--systems $(SYSTEMS))
 
+soak: .venv/test.stamp ## Send a million rows, a tenth of whose callers leave, and watch memory and sockets: make soak [REQUESTS=1000000]
+	$(BIN)/python -m loadtest.soak --requests $(or $(REQUESTS),1000000)
+
 lint: .venv/test.stamp ## Check the style (flake8)
 	$(BIN)/flake8
 

@@ -1,6 +1,6 @@
 """`python -m loadtest.soak`: many single rows, a tenth of whose callers leave. Does everything stay flat?
 
-Both tiers are started on free ports. The first tenth of the requests warms everything up, and then each tenth ends with a line. The exit code
+Both tiers are started on free ports. The first tenth of the requests warms everything up, and each ends with a line. The exit code
 is 1 if an answer was wrong, if anything is left under way in the end, or if memory or sockets have grown by more than is allowed.
 """
 

@@ -50,10 +50,10 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A reader who has done `make run`."""
     folder = tmp_path_factory.mktemp("readme")
-    data = Path(shutil.copytree(trained_data, folder / "data"))
+    data = Path(shutil.copytree(all_trained, folder / "data"))
     with (
         model_server(data, folder / "model_server.log") as back,
         training(data, folder / "training.log") as trainer,

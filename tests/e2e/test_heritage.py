@@ -32,10 +32,10 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
-def heritage(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+def heritage(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     """Both tiers and the training service, over every family, and no decision tree yet."""
     folder = tmp_path_factory.mktemp("heritage")
-    data = Path(shutil.copytree(trained_data, folder / "data"))
+    data = Path(shutil.copytree(all_trained, folder / "data"))
     with training(data, folder / "training.log") as trainer, tiers(data, folder, GATEWAY_TRAINING_SERVER=trainer.url) as running:
         yield running
 

@@ -36,10 +36,10 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
-def inferring(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+def inferring(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     """Both tiers, with a version of every family."""
     folder = tmp_path_factory.mktemp("inferring")
-    data = Path(shutil.copytree(trained_data, folder / "data"))
+    data = Path(shutil.copytree(all_trained, folder / "data"))
     (folder / "families").mkdir()
     shutil.copy(KINDS, folder / "families")
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

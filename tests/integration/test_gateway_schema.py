@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(900)
-def test_schemathesis_finds_nothing(trained_data: Path, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(all_trained: Path, tmp_path: Path) -> None:
     """Every operation keeps its document: each status is described, good input is taken, and bad input is refused."""
-    data = shutil.copytree(trained_data, tmp_path / "data")
+    data = shutil.copytree(all_trained, tmp_path / "data")
     with (
         model_server(data, tmp_path / "model_server.log") as back,
         training(data, tmp_path / "training.log") as trainer,

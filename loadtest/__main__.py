@@ -41,7 +41,7 @@ def main() -> int:
 @contextlib.contextmanager
 def _tiers() -> Iterator[str]:
     """Both tiers, ready: the gateway's address."""
-    ports = {"GATEWAY_PORT": _free_port(), "MODEL_SERVER_PORT": _free_port(), "GATEWAY_ACCESS_LOG": "false"}
+    ports = {name: _free_port() for name in ("GATEWAY_PORT", "MODEL_SERVER_PORT", "TRAINING_PORT")} | {"GATEWAY_ACCESS_LOG": "false"}
     with subprocess.Popen([sys.executable, "-m", "twotier.cli", "up"], env={**os.environ, **ports}, stdout=subprocess.PIPE) as tiers:
         assert tiers.stdout is not None
         try:

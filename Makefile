@@ -14,7 +14,7 @@ export BENTOML_DO_NOT_TRACK := True
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: .venv/run.stamp ## Train what is missing and serve on this machine; Ctrl-C stops (GATEWAY_PORT, MODEL_SERVER_PORT, TWOTIER_DATA)
+run: .venv/run.stamp ## Train what is missing and serve on this machine; Ctrl-C stops (GATEWAY_PORT, MODEL_SERVER_PORT, TRAINING_PORT, TWOTIER_DATA)
 	@exec $(BIN)/twotier up
 
 test: lint types imports ## Check style, types and import rules, and run the tests, which must reach every branch

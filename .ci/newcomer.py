@@ -41,7 +41,7 @@ def call(gateway: str) -> None:
 
 def once(command: list[str]) -> str:
     """Do all of it once, and give what was printed."""
-    ports = {"GATEWAY_PORT": free_port(), "MODEL_SERVER_PORT": free_port()}
+    ports = {"GATEWAY_PORT": free_port(), "MODEL_SERVER_PORT": free_port(), "TRAINING_PORT": free_port()}
     began = time.monotonic()
     child, terminal = pty.fork()
     if child == 0:

@@ -109,8 +109,6 @@ def _public(kind: type) -> str:
     steps = kind.__module__.split(".")
     for end in range(1, len(steps) + 1):
         module = ".".join(steps[:end])
-        if end < len(steps) and steps[end - 1].startswith("_"):
-            continue
         if module != "__main__" and getattr(importlib.import_module(module), kind.__name__, None) is kind:
             return module
     raise Unwritable(f"{kind.__module__}.{kind.__qualname__} is not importable")

@@ -158,6 +158,15 @@ def test_columns_are_typed(adopting: Adopting) -> None:
     assert "boolean" == properties["vip"]["type"]
 
 
+def test_free_text_is_bounded(adopting: Adopting) -> None:
+    """Text with hardly a value twice is no choice: it may be anything up to a length."""
+    table = TABLE.assign(note=[f"note {number}" for number in range(ROWS)])
+    adopting(make_pipeline(make_column_transformer((TfidfVectorizer(), "note")), LogisticRegression()).fit(table, LEFT), table)
+    registry = _registry()
+    assert 1000 == registry.families["churn"].row.model_json_schema()["properties"]["note"]["maxLength"]
+    registry.close()
+
+
 def test_without_labels_it_is_champion_by_adoption(adopting: Adopting) -> None:
     """The report and the alias's history say that nothing could be judged; the card and the model card say that it was adopted."""
     adopted = adopting(DecisionTreeClassifier().fit(AGES, LEFT))

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from typing_extensions import TypeAliasType
+
 from tests.examples import rows_in_memory
 from twotier.card import Card
 from twotier.family import Answer, Example, Family, Gate, Row, feature, on_request
+
+
+Way = TypeAliasType("Way", Literal["air", "sea"])
+"""A type with a name of its own, to which the schema refers."""
 
 
 class KindsRow(Row):
     """One parcel."""
 
     size: float = feature("Its longest side", unit="m", example=0.5, ge=0)
-    way: Literal["air", "sea"] = feature("How it goes", example="air")
+    way: Way = feature("How it goes", example="air")
     note: str = feature("What is written on it", example="fragile", max_length=100)
     weight: float | None = feature("Its weight, if it was weighed", unit="kg", example=2.0, default=None)
     stamps: int = feature("How many stamps it bears", example=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,4 +38,17 @@ def trained_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for family in registry.families.values():
             train(registry, family, data=data)
         assert "log_reg_1" == registry.aliases("iris")["champion"]
+    return data
+
+
+@pytest.fixture(scope="session")
+def all_trained(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which the first version of every shipped family is champion. Shared: copy it before you write to it."""
+    from model_training import train
+
+    data = Path(shutil.copytree(trained_data, tmp_path_factory.mktemp("all_trained") / "data"))
+    with registry_over(data) as registry:
+        for family in registry.families.values():
+            if not registry.aliases(family.name):
+                train(registry, family, data=data)
     return data

@@ -42,9 +42,9 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def data(trained_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder of the test's own, in which iris log_reg_1 is champion, and the settings that lead there; nothing is served."""
-    copy = Path(shutil.copytree(trained_data, tmp_path / "data"))
+def data(all_trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own, in which the first version of each family is champion, and settings that lead there."""
+    copy = Path(shutil.copytree(all_trained, tmp_path / "data"))
     monkeypatch.setenv("TWOTIER_DATA", str(copy))
     monkeypatch.setenv("GATEWAY_PORT", str(free_port()))
     monkeypatch.setenv("MODEL_SERVER_PORT", str(free_port()))
@@ -69,10 +69,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
 
 
 @pytest.fixture(scope="module")
-def tiers(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def tiers(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Both tiers, ready: the addresses of the gateway and the model server."""
     folder = tmp_path_factory.mktemp("tiers")
-    data = Path(shutil.copytree(trained_data, folder / "data"))
+    data = Path(shutil.copytree(all_trained, folder / "data"))
     with model_server(data, folder / "model_server.log") as back, gateway(back.url, folder / "gateway.log") as front:
         front.wait_ready()
         yield front.url, back.url
@@ -115,7 +115,8 @@ def test_export(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     """`export` copies what serves into a data folder, says so, and replaces nothing."""
     folder = tmp_path / "promoted"
     first, again = run("export", str(folder)), run("export", str(folder))
-    assert (0, f"iris log_reg_1 -> {folder}\n") == (first.code, first.out)
+    families = ("credit", "iris", "outcome")
+    assert (0, [f"{family} log_reg_1 -> {folder}" for family in families]) == (first.code, first.out.splitlines())
     assert (2, f"twotier: {folder} is there already: take it away, or name another folder\n") == (again.code, again.err)
     monkeypatch.setenv("TWOTIER_DATA", str(folder))
     assert "champion" in run("models", "iris").out
@@ -149,8 +150,8 @@ def test_train_what_is_missing(data: Path, run: Run, tmp_path: Path, monkeypatch
     first, again = run("train", "--missing"), run("train", "--missing")
 
     made = [line for line in first.out.splitlines() if not line.startswith(" ")]
-    assert (0, ["credit log_reg_1", "credit boosted_trees_1", "outcome log_reg_1", "second log_reg_1"]) == (first.code, made)
-    assert 3 == first.out.splitlines().count("  it is the champion")
+    assert (0, ["second log_reg_1", "second decision_tree_1"]) == (first.code, made)
+    assert 1 == first.out.splitlines().count("  it is the champion")
     assert (0, "") == (again.code, again.out)
 
 
@@ -194,7 +195,7 @@ def test_models_and_promote(data: Path, run: Run) -> None:
 
     moved = run("promote", "iris", "log_reg_2", "--who", "ada", "--why", "it is newer")
     added = run("promote", "iris", "log_reg_1", "--alias", "challenger")
-    listed = run("models")
+    listed, everything = run("models", "iris"), run("models")
 
     assert "iris: champion was log_reg_1 and is now log_reg_2\n" == moved.out
     assert "iris: challenger was nothing and is now log_reg_1\n" == added.out
@@ -205,6 +206,7 @@ def test_models_and_promote(data: Path, run: Run) -> None:
         ["iris", "log_reg_2", "0.97321", "0.94737", "passed", "champion"],
         ["iris", "log_reg_1", "0.97321", "0.94737", "passed", "challenger"],
     ] == [[*line.split()[:2], *line.split()[4:]] for line in lines]
+    assert ["credit", "iris", "iris", "outcome"] == [line.split()[0] for line in everything.out.splitlines()[1:]]
 
 
 def test_a_version_whose_gate_has_not_run(data: Path, run: Run) -> None:
@@ -354,13 +356,13 @@ def test_doctor_on_a_machine_that_only_serves(data: Path, run: Run) -> None:
 
 
 def test_doctor_finds_that_nobody_is_trusted(data: Path, run: Run) -> None:
-    """Without a trusted key nothing can be served: that is found twice, at the keys and at the champion."""
+    """Without a trusted key nothing can be served: that is found at the keys and at every champion."""
     shutil.rmtree(data / "keys")
 
-    keys, champion = _findings(run("doctor"))
+    keys, *champions = _findings(run("doctor"))
 
     assert "nothing can be served" in keys
-    assert "not trusted" in champion
+    assert 3 == len(champions) and all("not trusted" in champion for champion in champions)
 
 
 def test_doctor_finds_a_champion_that_was_changed(data: Path, run: Run) -> None:

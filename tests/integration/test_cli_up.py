@@ -22,6 +22,10 @@ from twotier.client import Client, NoAnswer, Problem
 from twotier.families.iris import FAMILY
 
 
+TRAINING_SECONDS = 240.0
+"""How long training every family and starting both tiers may take on a machine that others use too: no claim about how long it does."""
+
+
 @pytest.fixture
 def environment(raw_data: Path) -> dict[str, str]:
     """Settings for a data folder in which nothing is trained, and for free ports."""
@@ -34,8 +38,8 @@ def _up(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-m", "twotier.cli", "up"], env=environment, stdout=output, stderr=output)
 
 
-def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes], seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while text not in log.read_text():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
@@ -58,12 +62,13 @@ def _tier(process: subprocess.Popen[bytes], module: str) -> psutil.Process:
     return found
 
 
+@pytest.mark.timeout(2 * TRAINING_SECONDS)
 def test_from_raw_data_to_an_orderly_end(environment: dict[str, str], tmp_path: Path) -> None:
     """It trains what is missing, prints a curl that works, replaces a killed tier, and ends with 0, leaving nothing behind."""
     log = tmp_path / "log"
     process = _up(environment, log)
     try:
-        _wait_for("Ctrl-C stops it", log, process)
+        _wait_for("Ctrl-C stops it", log, process, TRAINING_SECONDS)
         lines = log.read_text().splitlines()
         assert "iris log_reg_1" in lines
         assert f"twotier is ready: http://127.0.0.1:{environment['GATEWAY_PORT']}/docs" in lines

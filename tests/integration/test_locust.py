@@ -31,10 +31,10 @@ def _requests_and_failures(ran: subprocess.CompletedProcess[str]) -> tuple[int, 
 
 
 @pytest.fixture(scope="module")
-def host(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def host(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A gateway that is ready."""
     folder = tmp_path_factory.mktemp("load")
-    data = Path(shutil.copytree(trained_data, folder / "data"))
+    data = Path(shutil.copytree(all_trained, folder / "data"))
     with model_server(data, folder / "model_server.log") as back, gateway(back.url, folder / "gateway.log") as front:
         front.wait_ready()
         yield front.url
@@ -50,9 +50,9 @@ def test_every_answer_is_right(host: str, scenario: str) -> None:
     assert asked > 0
 
 
-def test_without_a_host(trained_data: Path, tmp_path: Path) -> None:
+def test_without_a_host(all_trained: Path, tmp_path: Path) -> None:
     """Without a host, both tiers are started for the run and stopped after it."""
-    data = shutil.copytree(trained_data, tmp_path / "data")
+    data = shutil.copytree(all_trained, tmp_path / "data")
 
     ran = _load(TWOTIER_DATA=str(data))
 

@@ -82,8 +82,9 @@ def _welcome(gateway: Service) -> None:
     from twotier.settings import SharedSettings
 
     url = gateway.ready_url.removesuffix("/readyz")
-    family = next(iter(discover(SharedSettings.read().families).values()))
-    row = shlex.quote(json.dumps(dict(family.examples[0].row)))
+    # The shortest row of all is the one to try.
+    rows = {name: json.dumps(dict(family.examples[0].row)) for name, family in discover(SharedSettings.read().families).items()}
+    name, row = min(rows.items(), key=lambda each: len(each[1]))
     print(f"\ntwotier is ready: {url}/docs\n", flush=True)
-    print(f"  curl {url}/{family.name}/predict -H 'Content-Type: application/json' -d {row}\n", flush=True)
+    print(f"  curl {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(row)}\n", flush=True)
     print("Ctrl-C stops it.", flush=True)

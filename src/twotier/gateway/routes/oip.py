@@ -26,7 +26,7 @@ from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.readiness import Lifecycle, assess
 from twotier.gateway.rows import refusal
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.strict_json import loads
+from twotier.gateway.strict_json import dumps, loads
 from twotier.gateway.tensors import InferRequest
 from twotier.gateway.versions import checked
 
@@ -76,7 +76,7 @@ def add(
                 "platform": "scikit-learn",
                 "inputs": [spec.describe() for spec in inference.inputs(family).values()],
                 "outputs": [spec.describe() for spec in inference.outputs(family).values()],
-                "parameters": {"classes": card.classes},
+                "parameters": {"classes": dumps(card.classes).decode()},
             }
         )
 

@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help run test train loadtest compare lint types imports notebook build clean
+.PHONY: help run test race train loadtest compare lint types imports notebook build clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -23,6 +23,9 @@ test: lint types imports ## Check style, types and import rules, and run the tes
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
 
+race: .venv/test.stamp ## Send 10,000 calls just as their idle connections are about to be closed, and as many for each negative control
+	RACE_CALLS=10000 $(BIN)/python -m pytest -s tests/e2e/test_keep_alive.py
+
 train: .venv/run.stamp ## Make a version of a family: make train FAMILY=iris [ESTIMATOR=log_reg]
 	$(BIN)/twotier train $(FAMILY) $(if $(ESTIMATOR),--estimator $(ESTIMATOR))
 
@@ -31,6 +34,9 @@ loadtest: .venv/test.stamp ## Load both tiers: make loadtest [HOST=http://127.0.
 
 compare: .venv/test.stamp ## Measure twotier beside its peers, half an hour, and renew loadtest/RESULTS.md: make compare [QUICK=1] [SYSTEMS=twotier,bentoml]
 	$(BIN)/python -m loadtest.compare $(if $(QUICK),--quick) $(if $(SYSTEMS),--systems $(SYSTEMS))
+
+soak: .venv/test.stamp ## Send a million rows, a tenth of whose callers leave, and watch memory and sockets: make soak [REQUESTS=1000000]
+	$(BIN)/python -m loadtest.soak --requests $(or $(REQUESTS),1000000)
 
 lint: .venv/test.stamp ## Check the style (flake8)
 	$(BIN)/flake8

@@ -6,13 +6,12 @@ Without `--host`, both tiers are started on free ports, over the data folder of 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+
+from loadtest.tiers import tiers
 
 USERS = {"single": "SingleUser", "batch": "BatchUser", "mixed": "MixedUser"}
 
@@ -27,7 +26,8 @@ def main() -> int:
     options.add_argument("--seconds", type=int, default=30, help="for how long")
     options.add_argument("--scenario", choices=USERS, default="mixed", help="what they ask for")
     given = options.parse_args()
-    with contextlib.nullcontext(given.host) if given.host else _tiers() as host:
+    with ExitStack() as stack:
+        host = given.host or stack.enter_context(tiers()).url
         return subprocess.run(
             [
                 *(sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary", "--host", host),
@@ -36,27 +36,6 @@ def main() -> int:
             ],
             check=False,
         ).returncode
-
-
-@contextlib.contextmanager
-def _tiers() -> Iterator[str]:
-    """Both tiers, ready: the gateway's address."""
-    ports = {"GATEWAY_PORT": _free_port(), "MODEL_SERVER_PORT": _free_port(), "GATEWAY_ACCESS_LOG": "false"}
-    with subprocess.Popen([sys.executable, "-m", "twotier.cli", "up"], env={**os.environ, **ports}, stdout=subprocess.PIPE) as tiers:
-        assert tiers.stdout is not None
-        try:
-            if not any(b"twotier is ready" in line for line in tiers.stdout):
-                sys.exit("the tiers did not start: see above")
-            yield f"http://127.0.0.1:{ports['GATEWAY_PORT']}"
-        finally:
-            tiers.terminate()
-            tiers.communicate()
-
-
-def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

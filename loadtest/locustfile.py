@@ -13,14 +13,14 @@ from typing import Any
 from locust import FastHttpUser, constant
 
 from loadtest.checks import why_wrong, why_wrong_keyed, why_wrong_list
-from twotier.families import discover
+from twotier.families import offered
 from twotier.family import Example, Family
 from twotier.settings import SharedSettings
 
 ROWS = 100
 """In one batch."""
 
-FAMILIES = list(discover(SharedSettings.read().families).values())
+FAMILIES = list(offered(SharedSettings.read()).values())
 
 
 class Caller(FastHttpUser):

@@ -11,7 +11,7 @@ __all__ = ["train", "train_all"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import training when it is wanted: it brings scikit-learn along, which the training service can do without."""
+    """Import them when they are wanted: they bring scikit-learn along, which the training service can do without."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from model_training import training

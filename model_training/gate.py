@@ -12,6 +12,7 @@ from typing import Any
 
 from model_training.pipelines.evaluate import decided, evaluate
 from model_training.pipelines.read import Labelled, accept
+from twotier.card import Card
 from twotier.errors import ConfigurationError, NotServable
 from twotier.family import Answer, Family, Predict
 from twotier.registry import GateReport, Registry, Version
@@ -28,18 +29,22 @@ _Finding = tuple[str, str]
 """One of the three above, and a sentence without its full stop."""
 
 
-def judge(registry: Registry, version: Version, held_out: Labelled) -> GateReport:
-    """Judge a published version: it passes if no finding is `failed`."""
+def judge(registry: Registry, version: Version, held_out: Labelled | None, *, noted: Sequence[str] = ()) -> GateReport:
+    """Judge a published version: it passes if no finding is `failed`.
+
+    Without rows whose labels are known, its metric is not judged, and the report says so. `noted` are further findings, of no weight.
+    """
     try:
         scorer = registry.load(version.family, version.name)
     except NotServable as error:
         return GateReport(passed=False, findings=(f"{_FAILED}: the published artefact cannot be loaded: {error}.",))
     family, predict = scorer.family, predictor(scorer)
     findings = [
+        *((_NOTED, sentence) for sentence in noted),
         _guarded("the floor", lambda: _floor(scorer, held_out)),
         _guarded("the examples", lambda: _examples(scorer)),
         *(_guarded(f"check {name}", lambda: _check(name, check, predict)) for name, check in family.gate.checks.items()),
-        *_against_champion(registry, scorer, held_out),
+        *(_against_champion(registry, scorer, held_out) if held_out else ()),
     ]
     return GateReport(
         passed=all(verdict != _FAILED for verdict, _ in findings),
@@ -91,9 +96,12 @@ def _metric(scorer: Scorer, held_out: Labelled) -> float:
     return metrics[name]
 
 
-def _floor(scorer: Scorer, held_out: Labelled) -> _Finding:
-    gate, value = scorer.family.gate, _metric(scorer, held_out)
-    found = f"{gate.metric} is {value:.4f} on {len(held_out.rows)} held-out rows, and at least {gate.floor} is wanted"
+def _floor(scorer: Scorer, held_out: Labelled | None) -> _Finding:
+    gate = scorer.family.gate
+    if held_out is None:
+        return _NOTED, f"{gate.metric}, of which at least {gate.floor} is wanted, was not judged: there are no rows with known labels"
+    value, kind = _metric(scorer, held_out), "sample" if scorer.card.adopted else "held-out"
+    found = f"{gate.metric} is {value:.4f} on {len(held_out.rows)} {kind} rows, and at least {gate.floor} is wanted"
     return _PASSED if value >= gate.floor else _FAILED, found
 
 
@@ -126,17 +134,20 @@ def _against_champion(registry: Registry, scorer: Scorer, held_out: Labelled) ->
     except Exception as error:
         return [(_NOTED, f"the champion {name} could not be compared with: {type(error).__name__}: {error}")]
     return [
-        _guarded("the comparison with the champion", lambda: _no_worse(scorer, theirs, name, held_out)),
+        _guarded("the comparison with the champion", lambda: _no_worse(scorer, theirs, champion.card, held_out)),
         _guarded("the agreement with the champion", lambda: _agreement(scorer, champion, held_out)),
     ]
 
 
-def _no_worse(scorer: Scorer, theirs: float, name: str, held_out: Labelled) -> _Finding:
+def _no_worse(scorer: Scorer, theirs: float, champion: Card, held_out: Labelled) -> _Finding:
+    """An adopted champion may have learnt from all of these rows: nobody here knows, so it is no bar either."""
     ours, allowed = _metric(scorer, held_out), max(TOLERANCE, 1 / len(held_out.rows))
     found = (
-        f"{scorer.family.gate.metric} is {ours:.4f}, and that of the champion {name} {theirs:.4f} on the same held-out rows;"
-        f" {allowed:.4f} less is allowed"
+        f"{scorer.family.gate.metric} is {ours:.4f}, and that of the champion {champion.version} {theirs:.4f} on the same held-out"
+        f" rows; {allowed:.4f} less is allowed"
     )
+    if champion.adopted:
+        return _NOTED, f"{found.partition(';')[0]}, which it may have learnt from before it was adopted"
     return _PASSED if ours >= theirs - allowed - 1e-9 else _FAILED, found
 
 

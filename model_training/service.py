@@ -24,7 +24,7 @@ from starlette.routing import Route
 from model_training.jobs import Busy, Jobs, KeyReused, Refusing, UnknownJob
 from model_training.settings import TrainingSettings
 from twotier.errors import ConfigurationError
-from twotier.families import Families, discover
+from twotier.families import Families, offered
 from twotier.logs import configure_logs
 from twotier.settings import SharedSettings
 from twotier.wire import Job, JobQuery, Refusal, Refused, TrainingOrder
@@ -113,7 +113,7 @@ def main() -> int:
     """Serve until asked to end. Returns the exit code: 2 if it is not configured well, which one line on stderr says."""
     try:
         settings = TrainingSettings.read()
-        families = discover(SharedSettings.read().families)
+        families = offered(SharedSettings.read())
         listener = _listen(settings.host, settings.port)
     except ConfigurationError as error:
         print(f"twotier training: {error}", file=sys.stderr)

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.folders import registry_over, with_raw_data
+from tests.installed import install
+from tests.shell import ROOT
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("twotier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def raw_data(tmp_path: Path) -> Path:
     """A data folder with the raw data, in which nothing is trained yet."""
     return with_raw_data(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which twotier's wheel is installed."""
+    return install(ROOT, tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="session")

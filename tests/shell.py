@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def in_shell(line: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it from the repository's root, in this environment (ours if none is given); it must end well."""
+def in_shell(line: str, environment: Mapping[str, str] | None = None, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run it in a folder, the repository's root if none is given, in this environment (ours if none is given); it must end well."""
     with tempfile.TemporaryDirectory() as tools:
         if shutil.which("curl") is None:
             curl = Path(tools, "curl")
@@ -28,7 +28,7 @@ def in_shell(line: str, environment: Mapping[str, str] | None = None) -> subproc
             curl.chmod(0o755)
         found = {**(environment or os.environ)}
         found["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), found["PATH"], tools))
-        ran = subprocess.run(line, shell=True, cwd=ROOT, env=found, capture_output=True, text=True, check=False)
+        ran = subprocess.run(line, shell=True, cwd=folder, env=found, capture_output=True, text=True, check=False)
     assert 0 == ran.returncode, f"{line}\n{ran.stdout}{ran.stderr}"
     return ran
 

@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -45,14 +46,17 @@ class Asked:
 class Keeper:
     """Tells the model server how to behave, and sees what it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, certificate: ssl.SSLContext | None = None) -> None:
+        self.host = host
+        self.certificate = certificate
         self.habit: Habit = well
         self.sick = False
-        self.port = 0
+        self.port = port
         self.asked: list[Asked] = []
         self.connections = 0
         self.open: set[asyncio.StreamWriter] = set()
         self.champion = AliasInfo(version="log_reg_1", serving="log_reg_1")
+        self.challenger: AliasInfo | None = None
         self.families = ["iris"]
         self.elsewhere = "http://127.0.0.1:9/"
         self.delay = 0.0
@@ -62,7 +66,7 @@ class Keeper:
     @property
     def url(self) -> str:
         """The base URL of the model server."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.certificate else ''}://{self.host}:{self.port}"
 
     def scored(self) -> list[Asked]:
         """The calls to /score, in order."""
@@ -88,7 +92,7 @@ class Keeper:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=64 * 1024 * 1024)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, limit=64 * 1024 * 1024, ssl=self.certificate)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _leave(self) -> None:
@@ -123,9 +127,9 @@ class Keeper:
 
 
 @contextlib.contextmanager
-def zoo() -> Iterator[Keeper]:
+def zoo(host: str = "127.0.0.1", port: int = 0, certificate: ssl.SSLContext | None = None) -> Iterator[Keeper]:
     """A model server in a thread."""
-    keeper = Keeper()
+    keeper = Keeper(host, port, certificate)
     thread = threading.Thread(target=keeper.run)
     thread.start()
     try:
@@ -185,7 +189,8 @@ async def well(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter) -> No
             VersionInfo(version=name, estimator="log_reg", created_at=card(name).created_at, metrics={}, gate_passed=True, loaded=True)
             for name in VERSIONS
         ]
-        family = FamilyInfo(aliases={"champion": keeper.champion}, versions=versions)
+        challenger = {"challenger": keeper.challenger} if keeper.challenger else {}
+        family = FamilyInfo(aliases={"champion": keeper.champion, **challenger}, versions=versions)
         answer: Any = Info(server={"twotier": "0"}, families={name: family for name in keeper.families}).model_dump(mode="json")
     elif asked.path == "/card":
         refused = refusal(message["version"])
@@ -290,6 +295,15 @@ async def close_used(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter)
     else:
         setattr(writer, "carried", True)
         await well(keeper, asked, writer)
+
+
+def only(version: str, habit: Habit) -> Habit:
+    """That habit when rows are for that version, and else good behaviour."""
+
+    async def choosing(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await (habit if asked.message["blocks"][0]["version"] == version else well)(keeper, asked, writer)
+
+    return choosing
 
 
 INVALID: dict[str, Habit] = {

@@ -48,7 +48,7 @@ def run(family: Family, estimator: str, data: Path, progress: Progress) -> Train
     facts = DataFacts(
         source=family.dataset.source, sha256=fingerprint, train_rows=len(train.rows), test_rows=len(test.rows), seed=SEED
     )
-    card = _preliminary(family, estimator, model, facts)
+    card = preliminary(family, estimator, model, facts)
     card = card.model_copy(update={"cutoff": _cutoff(Scorer(family, card, model), train)})
     scorer = Scorer(family, card, model)
     draft = Draft(
@@ -82,7 +82,7 @@ def _cutoff(scorer: Scorer, train: Labelled) -> float | None:
     return float(np.quantile(scores, cutoff.quantile))
 
 
-def _preliminary(family: Family, estimator: str, model: Model, facts: DataFacts) -> Card:
+def preliminary(family: Family, estimator: str, model: Model, facts: DataFacts) -> Card:
     """As much of a card as it takes to get probabilities, for a version that has no number yet."""
     return Card(
         family=family.name,

@@ -21,7 +21,7 @@ class DataFacts(_Fact):
     sha256: str = Field(description="Fingerprint of the raw data, in hexadecimal.")
     train_rows: int
     test_rows: int
-    seed: int = Field(description="Seed of the stratified split.")
+    seed: int | None = Field(default=None, description="Seed of the stratified split; None if nothing was split.")
 
 
 class Spread(_Fact):
@@ -49,6 +49,7 @@ class Card(_Fact):
     created_at: datetime = Field(description="UTC.")
     features: list[str] = Field(description="Names in feature order.")
     classes: list[str] = Field(description="Labels in the order of the probabilities.")
+    adopted: str | None = Field(default=None, description="SHA-256 of the pickle that it was adopted from; None if it was trained here.")
     cutoff: float | None = Field(default=None, description="Score from which the decision is positive, learnt in training.")
     options: dict[str, Any] = Field(default={}, description="What the deployment had chosen for the family when it was trained.")
     parameters: dict[str, Any] = Field(description="Hyper-parameters of the estimator.")

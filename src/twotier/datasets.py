@@ -54,6 +54,14 @@ def csv_dataset(
     return Dataset(source=source, target=target, batches=batches, fingerprint=fingerprint, table=table)
 
 
+def truth(cell: str) -> bool:
+    """Read a cell that says true or false, in whichever case. Raises ValueError for any other."""
+    try:
+        return {"true": True, "false": False}[cell.lower()]
+    except KeyError:
+        raise ValueError("neither true nor false") from None
+
+
 def _column(
     path: Path, name: str, read: Callable[[str], Any], missing: tuple[str, ...], rows: Sequence[Mapping[Any, Any]], first: int
 ) -> list[Any]:
@@ -74,4 +82,7 @@ def _open(path: Path, mode: str = "r") -> Any:
     try:
         return path.open(mode) if "b" in mode else path.open(mode, newline="", encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigurationError(f"there is no raw data at {path}: run from the repository's root, or set TWOTIER_DATA") from None
+        raise ConfigurationError(
+            f"there is no raw data at {path}: run where it is, or set TWOTIER_DATA;"
+            " to do without the families that come with twotier, set TWOTIER_SHIPPED=false"
+        ) from None

@@ -24,6 +24,8 @@ TwotierError
 ├── TrainingFailed              a training job ended without a version
 └── UpstreamError               the model server did not give an answer that may be passed on
     ├── UpstreamUnavailable     it could not be reached, or said that it cannot serve now
+    │   ├── Overloaded          more rows wait for it than can be answered in time
+    │   ├── CircuitOpen         it was not even asked: every model server has failed of late
     │   └── TrainingUnavailable the same of the training service
     ├── UpstreamTimeout         no answer within the request's budget
     └── UpstreamInvalid         it answered, but not what it promised to
@@ -152,6 +154,14 @@ class UpstreamUnavailable(UpstreamError):
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class Overloaded(UpstreamUnavailable):
+    """More rows wait for the model server than can be answered in time, so these were not queued."""
+
+
+class CircuitOpen(UpstreamUnavailable):
+    """No model server was asked, since all have failed of late."""
 
 
 class TrainingUnavailable(UpstreamUnavailable):

@@ -32,7 +32,8 @@ Batch = Mapping[str, Sequence[Any]]
 class Row(BaseModel):
     """Base of every family's row. Field order is feature order; types are strict and unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    # A field whose name callers spell otherwise is dumped as they spell it.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
 class Answer(BaseModel):
@@ -48,15 +49,18 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def feature(description: str, *, example: Any, unit: str | None = None, aliases: Sequence[str] = (), **constraints: Any) -> Any:
+def feature(
+    description: str, *, example: Any, name: str | None = None, unit: str | None = None, aliases: Sequence[str] = (), **constraints: Any
+) -> Any:
     """Describe one field of a row.
 
-    `aliases` are further names under which callers may send it; `constraints` are pydantic's (`gt`, `le`, `max_length`, `default`, …).
+    `name` is what it is called everywhere but in Python, if that is no Python name (`mean radius`). `aliases` are further names under
+    which callers may send it; `constraints` are pydantic's (`gt`, `le`, `max_length`, `default`, …).
     """
     extra: dict[str, Any] = {"unit": unit} if unit else {}
     if aliases:
         extra["aliases"] = list(aliases)
-    return Field(description=description, examples=[example], json_schema_extra=extra, **constraints)
+    return Field(description=description, examples=[example], json_schema_extra=extra, alias=name, **constraints)
 
 
 def on_request(description: str, *, flag: str | None = None) -> Any:
@@ -155,9 +159,9 @@ class Family:
     decide: Callable[[Sequence[float], Card], Answer]
     gate: Gate
     examples: tuple[Example, ...]
-    options: Options = Options()
     cutoff: Cutoff | None = None
     echo: bool = False
+    options: Options = Options()
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.estimators):
@@ -175,18 +179,18 @@ class Family:
 
     @cached_property
     def features(self) -> tuple[str, ...]:
-        """Names in feature order."""
-        return tuple(self.row.model_fields)
+        """Names in feature order, as callers send them."""
+        return tuple(info.alias or name for name, info in self.row.model_fields.items())
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
         """Alias -> feature name."""
-        return {alias: name for name, info in self.row.model_fields.items() for alias in _aliases(info)}
+        return {alias: name for name, info in zip(self.features, self.row.model_fields.values(), strict=True) for alias in _aliases(info)}
 
     @cached_property
     def numeric(self) -> bool:
-        """Whether every feature is a number or missing, so that rows make a float matrix; otherwise they make an object matrix."""
-        return all(info.annotation in (float, int, float | None, int | None) for info in self.row.model_fields.values())
+        """Whether every feature is a number, if it is not missing: then rows make a float matrix, otherwise an object matrix."""
+        return all(info.annotation in _NUMBERS for info in self.row.model_fields.values())
 
     @cached_property
     def on_request(self) -> Mapping[str, str]:
@@ -202,6 +206,9 @@ class Family:
     def values(self, row: Row) -> list[Any]:
         """The row's values in feature order."""
         return list(row.__dict__.values())
+
+
+_NUMBERS = (float, int, float | None, int | None)
 
 
 def _aliases(info: FieldInfo) -> Sequence[str]:

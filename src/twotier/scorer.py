@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, cached_property
 from typing import Any, Protocol
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from threadpoolctl import ThreadpoolController
 
-from twotier.card import Card
+from twotier.card import Card, Spread
 from twotier.errors import NotExplainable, SchemaMismatch
 from twotier.explaining import Explainer
 from twotier.family import Answer, Family
+from twotier.linear import Matrix, fast
 from twotier.reasons import REASONS, Explained, Reasons
 
 
@@ -31,13 +32,16 @@ class Model(Protocol):
 
 
 def matrix(family: Family, rows: Sequence[Sequence[Any]]) -> NDArray[Any]:
-    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number (NaN if it is missing), else object.
+    """Rows in feature order as a (rows, features) matrix: float64 if every feature is a number, else object; what is missing is NaN.
 
     Raises ValueError or TypeError for rows that are not of the family's width or kind.
     """
     made = np.asarray(rows, dtype=np.float64 if family.numeric else object)
     if made.ndim != 2 or made.shape[1] != len(family.features):
         raise ValueError(f"{len(family.features)} values make a row of {family.name!r}")
+    if not family.numeric:
+        # Text too: scikit-learn's imputers look for NaN.
+        made[np.equal(made, np.array(None))] = math.nan
     return made
 
 
@@ -72,6 +76,7 @@ class Scorer:
         self.family = family
         self.card = card
         self._model = model
+        self._predict = (fast(model, _probe(card)) if family.numeric else None) or _unchecked(model)
 
     @cached_property
     def positive(self) -> int:
@@ -93,10 +98,7 @@ class Scorer:
 
     def probabilities(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
         """Class probabilities of each row, in the order of `card.classes`. Raises whatever the model raises."""
-        # Rows were checked on their way in, and a non-finite result is caught on its way out: a second check per call would be paid for
-        # by every caller.
-        with config_context(assume_finite=True, skip_parameter_validation=True), one_thread():
-            scores = self._model.predict_proba(matrix(self.family, rows))
+        scores = self._predict(matrix(self.family, rows))
         return scores.tolist()  # type: ignore[no-any-return]
 
     def answers(self, rows: Sequence[Sequence[Any]], *, explain: bool = False) -> list[Answer | Exception]:
@@ -117,10 +119,32 @@ class Scorer:
         return [self._answer(*each) for each in zip(scores, reasons, strict=True)]
 
     def _answer(self, score: list[float], reasons: Reasons | None) -> Answer | Exception:
-        if not all(map(math.isfinite, score)):
+        if not math.isfinite(sum(score)):
             return ValueError("the model gave a probability that is not a finite number")
         try:
             answer = self.family.decide(score, self.card)
         except Exception as error:
             return error
         return answer if reasons is None else answer.model_copy(update={REASONS: reasons})
+
+
+def _unchecked(model: Model) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    """`predict_proba` without scikit-learn's checks.
+
+    Rows were checked on their way in, and a non-finite result is caught on its way out: every caller would pay for a second check.
+    """
+
+    def predict(X: NDArray[Any]) -> NDArray[np.float64]:
+        with config_context(assume_finite=True, skip_parameter_validation=True), one_thread():
+            return model.predict_proba(X)
+
+    return predict
+
+
+def _probe(card: Card) -> Matrix:
+    """Rows that lie where the training rows did, and some around zero: (64, features)."""
+    random = np.random.default_rng(0)
+    spreads = [card.ranges.get(name, Spread(minimum=-1, maximum=1, mean=0)) for name in card.features]
+    share = random.random((32, len(spreads)))
+    near = (1 - share) * [each.minimum for each in spreads] + share * [each.maximum for each in spreads]
+    return np.concatenate([near, random.normal(size=near.shape)])

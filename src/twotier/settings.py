@@ -77,6 +77,9 @@ class SharedSettings(Settings):
     """What families let you choose, by family: `{"sentiment": {"neutral": [0.4, 0.7]}}` answers NEUTRAL between those two scores. A version
     keeps what it was trained with: to change it, train and promote another."""
 
+    shipped: bool = True
+    """Whether the families that come with twotier are offered too; `false` leaves your own alone."""
+
     data: Path = Path("data")
     """Folder with `raw/` data; by default also the home of the ledger, the artefacts and the keys."""
 

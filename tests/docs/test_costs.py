@@ -24,7 +24,7 @@ def test_every_estimator_has_a_line(what: str) -> None:
     assert len(ESTIMATORS) == len(lines)
     for (family, estimator), cells in zip(ESTIMATORS, lines, strict=True):
         assert re.fullmatch(rf"{family} {estimator}(_\d+)?", cells[0])
-        assert len(head) == len([cell for cell in cells if re.search(r"\d", cell)])
+        assert len(head) - 1 == len([cell for cell in cells[1:] if re.search(r"\d", cell)])
 
 
 def test_training_has_a_line_for_each_number_of_rows() -> None:

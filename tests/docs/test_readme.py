@@ -16,40 +16,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import Step, blocks, section, steps
+from tests.docs.test_pickle import PICKLE
 from tests.processes import gateway, model_server, training
 from tests.shell import ROOT, in_shell
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+WHOLE = (ROOT / "README.md").read_text(encoding="utf-8")
+
+README = WHOLE.replace(section(WHOLE, PICKLE), "")
+"""All but the section that is for another reader, in another folder: it is done by `test_pickle.py`."""
 
 PORT = "127.0.0.1:8000"
 """Where the README finds the gateway."""
-
-ANYTHING = "…"
-"""What the README writes for what differs each time: the rest of a word, of a line, or further lines."""
 
 FOLLOW_SECONDS = 60.0
 """How long an answer may lag behind a promotion or a training here, on a loaded machine: not a claim about how long it takes."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One command and what it prints."""
-
-    command: str
-    printed: str
-
-
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def _steps() -> list[Step]:
-    steps = (step for block in _blocks("console") for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:])
-    return [Step(command.strip(), printed) for command, _, printed in (step.partition("\n") for step in steps)]
-
-
-MADE = [step for step in _steps() if step.command.startswith("make ")]
-DONE = [step for step in _steps() if not step.command.startswith("make ")]
+MADE = [step for step in steps(README) if step.command.startswith("make ")]
+DONE = [step for step in steps(README) if not step.command.startswith("make ")]
 
 
 @dataclass(frozen=True)
@@ -79,21 +64,16 @@ def reader(trained_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Reader(address, {**os.environ, "TWOTIER_DATA": str(data), "GATEWAY_PORT": address.rpartition(":")[2]})
 
 
-def _is_as_said(step: Step, printed: str) -> bool:
-    pattern = ".*".join(re.escape(part) for part in step.printed.rstrip().split(ANYTHING))
-    return re.fullmatch(pattern, printed.rstrip(), re.DOTALL) is not None
-
-
 @pytest.mark.parametrize("step", DONE, ids=lambda step: step.command[:60])
 def test_a_command(reader: Reader, step: Step) -> None:
     """The command prints what the README says. A call may have to wait until the tiers have followed a promotion."""
     deadline = time.monotonic() + FOLLOW_SECONDS
-    while not _is_as_said(step, printed := reader.does(step.command)):
+    while not step.is_as_said(printed := reader.does(step.command)):
         assert step.command.startswith("curl ") and time.monotonic() < deadline, printed
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("block", _blocks("python"))
+@pytest.mark.parametrize("block", blocks(README, "python"))
 def test_python(reader: Reader, block: str) -> None:
     """The Python examples print what the README says."""
     example = doctest.DocTestParser().get_doctest(block.replace(PORT, reader.address), {}, "README", None, None)
@@ -104,7 +84,7 @@ def test_python(reader: Reader, block: str) -> None:
 
 def test_nothing_is_left_out() -> None:
     """Every block of the README is done here or by the CI script, and its first screen has the two commands, the curl and the answer."""
-    assert len(re.findall("^```$", README, re.MULTILINE)) == len(_blocks("console")) + len(_blocks("python"))
+    assert len(re.findall("^```$", README, re.MULTILINE)) == len(blocks(README, "console")) + len(blocks(README, "python"))
     assert ["make run", "make test"] == [re.sub(r"\s+#.*", "", step.command) for step in MADE]
     assert '{"output":"Iris-virginica","model_name":"log_reg_1"}\n' == DONE[0].printed
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.asking import Answered, post
 from tests.e2e.callers import Callers
-from tests.e2e.tiers import ROW, Tiers, answer, problem, tiers
+from tests.e2e.tiers import ROW, UNAVAILABLE, Tiers, answer, problem, tiers
 from tests.integration.model_server_calls import eventually
 from tests.processes import Tier
 
@@ -110,7 +110,7 @@ def _only_answers_and_problems(callers: Callers) -> None:
     assert {RIGHT} == {call.body for call in callers.calls if call.status == 200}
     for call in callers.calls:
         if call.answered and call.status == 503:
-            problem(call.answered, 503, "model-server-unavailable")
+            problem(call.answered, 503, *UNAVAILABLE)
 
 
 def test_killed_model_server(trained: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 from tests.processes import free_port, gateway, model_server, training
 from tests.unit.client.peer import HANG_UP, peer, reply
@@ -111,12 +113,35 @@ def test_train_reports_what_came_of_it(data: Path, run: Run) -> None:
     assert "  the champion is log_reg_1; to change it: twotier promote iris log_reg_2" == lines[-1]
 
 
+def test_adopt(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --trust nothing is read; then it reports as training does, and ends with 1 if the gate refused."""
+    monkeypatch.chdir(tmp_path)
+    rows = [(float(number), number > 4) for number in range(10)]
+    Path("model.pkl").write_bytes(pickle.dumps(DecisionTreeClassifier().fit([row[:1] for row in rows], [row[1] for row in rows])))
+    Path("sizes.csv").write_text("size\n" + "".join(f"{size}\n" for size, _ in rows))
+
+    untrusted = run("adopt", "model.pkl", "--name", "size", "--sample", "sizes.csv")
+    reserved = run("adopt", "model.pkl", "--name", "models", "--sample", "sizes.csv", "--trust")
+    assert [] == list(tmp_path.glob("families"))
+    adopted = run("adopt", "model.pkl", "--name", "size", "--sample", "sizes.csv", "--trust")
+
+    assert 2 == untrusted.code and untrusted.err.startswith("twotier: reading model.pkl runs whatever code is in it")
+    assert (2, True) == (reserved.code, reserved.err.startswith("twotier: a family may not be called models: the gateway has a route"))
+    assert 0 == adopted.code, adopted.err
+    assert ["size decision_tree_classifier_1", "  gate   passed"] == adopted.out.splitlines()[:2]
+    assert ["  it is the champion", "  wrote  families/size.py, twotier.toml"] == adopted.out.splitlines()[-2:]
+    assert ["-", "-", "passed", "champion"] == run("models").out.split()[-4:]
+
+    Path("rows.csv").write_text("size,big\n" + "".join(f"{size},{not big}\n" for size, big in rows))
+    refused = run("adopt", "model.pkl", "--name", "wrong", "--sample", "rows.csv", "--target", "big", "--trust")
+    assert (1, "  gate   REFUSED") == (refused.code, refused.out.splitlines()[2])
+
+
 def test_export(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`export` copies what serves into a data folder, says so, and replaces nothing."""
     folder = tmp_path / "promoted"
     first, again = run("export", str(folder)), run("export", str(folder))
-    families = ("credit", "iris", "outcome")
-    assert (0, [f"{family} log_reg_1 -> {folder}" for family in families]) == (first.code, first.out.splitlines())
+    assert (0, "".join(f"{name} log_reg_1 -> {folder}\n" for name in discover())) == (first.code, first.out)
     assert (2, f"twotier: {folder} is there already: take it away, or name another folder\n") == (again.code, again.err)
     monkeypatch.setenv("TWOTIER_DATA", str(folder))
     assert "champion" in run("models", "iris").out
@@ -195,7 +220,7 @@ def test_models_and_promote(data: Path, run: Run) -> None:
 
     moved = run("promote", "iris", "log_reg_2", "--who", "ada", "--why", "it is newer")
     added = run("promote", "iris", "log_reg_1", "--alias", "challenger")
-    listed, everything = run("models", "iris"), run("models")
+    listed, all_families = run("models", "iris"), run("models")
 
     assert "iris: champion was log_reg_1 and is now log_reg_2\n" == moved.out
     assert "iris: challenger was nothing and is now log_reg_1\n" == added.out
@@ -206,7 +231,7 @@ def test_models_and_promote(data: Path, run: Run) -> None:
         ["iris", "log_reg_2", "0.97321", "0.94737", "passed", "champion"],
         ["iris", "log_reg_1", "0.97321", "0.94737", "passed", "challenger"],
     ] == [[*line.split()[:2], *line.split()[4:]] for line in lines]
-    assert ["credit", "iris", "iris", "outcome"] == [line.split()[0] for line in everything.out.splitlines()[1:]]
+    assert sorted([*discover(), "iris"]) == [line.split()[0] for line in all_families.out.splitlines()[1:]]
 
 
 def test_a_version_whose_gate_has_not_run(data: Path, run: Run) -> None:
@@ -356,13 +381,13 @@ def test_doctor_on_a_machine_that_only_serves(data: Path, run: Run) -> None:
 
 
 def test_doctor_finds_that_nobody_is_trusted(data: Path, run: Run) -> None:
-    """Without a trusted key nothing can be served: that is found at the keys and at every champion."""
+    """Without a trusted key nothing can be served: that is found at the keys and at each champion."""
     shutil.rmtree(data / "keys")
 
     keys, *champions = _findings(run("doctor"))
 
     assert "nothing can be served" in keys
-    assert 3 == len(champions) and all("not trusted" in champion for champion in champions)
+    assert [True] * len(discover()) == ["not trusted" in champion for champion in champions]
 
 
 def test_doctor_finds_a_champion_that_was_changed(data: Path, run: Run) -> None:

@@ -181,7 +181,28 @@ def test_tolerance_is_a_row_or_a_hundredth(rows: int, less: float, passes: bool)
     scorer = Scorer(family(), card(), Stubborn(0.9))
     held_out = Labelled([[0.0, 0.0]] * rows, ["high"] * (rows - 5) + ["low"] * 5)
     ours = (rows - 5) / rows
-    assert ("passed" if passes else "failed") == _no_worse(scorer, ours + less, "log_reg_1", held_out)[0]
+    assert ("passed" if passes else "failed") == _no_worse(scorer, ours + less, card(), held_out)[0]
+
+
+def test_adopted_champion_is_no_bar() -> None:
+    """It may have learnt from these rows before it was adopted, so a version that looks worse may still take its place."""
+    held_out = Labelled([[0.0, 0.0]] * 2, ["high", "low"])
+    verdict, found = _no_worse(Scorer(family(), card(), Stubborn(0.9)), 1.0, card(adopted="0" * 64), held_out)
+    assert "noted" == verdict
+    assert found.endswith("1.0000 on the same held-out rows, which it may have learnt from before it was adopted")
+
+
+def test_without_labels_the_metric_is_not_judged(registry: Registry, tmp_path: Path) -> None:
+    """What nobody can judge is noted as such, beside what else is to be noted; the rest of the gate stands."""
+    coin = registry.families["coin"] = family()
+    trained = memory.run(coin, "log_reg", tmp_path, lambda step, done: None)
+    report = judge(registry, registry.publish(coin, "log_reg", trained.model, trained.draft), None, noted=["it is round"])
+    assert report.passed
+    assert (
+        "noted: it is round.",
+        "noted: accuracy, of which at least 0.8 is wanted, was not judged: there are no rows with known labels.",
+        "passed: all 2 examples are answered as documented.",
+    ) == report.findings
 
 
 def test_champion_that_cannot_be_loaded_is_no_bar(judged: Judge, tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ def test_memory_stays_flat_and_nothing_is_left(keeper: zoo.Keeper, served: Tier)
                 for habit in habits.values():
                     keeper.habit = habit
                     predict(served)
+                    # One that does nothing right would soon not be asked any more.
+                    assert_well(keeper, served)
         return int(process.memory_info().rss)
 
     before = rounds(3)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -235,6 +237,23 @@ def test_the_pages_that_describe(served: Tier) -> None:
     assert {"message": "OK"} == ask(served.url + "/healthz").json == ask(served.url + "/livez").json
     assert ask(served.url + "/metrics").headers["Content-Type"].startswith("text/plain")
     assert (200, b"") == ((head := ask(served.url + "/healthz", "HEAD")).status, head.body)
+
+
+def test_the_page_of_routes_needs_nothing_from_elsewhere(served: Tier) -> None:
+    """Every file that /docs names is given by the gateway itself, so it works without the internet; and no other file is."""
+    page = ask(served.url + "/docs").body.decode()
+    named = re.findall(r"""(?:src|href)\s*=\s*["']([^"']+)["']""", page)
+    kinds = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+
+    assert 3 == len(named) and "://" not in page
+    for path in named:
+        answered = ask(served.url + path)
+        assert 200 == answered.status, path
+        assert answered.headers["Content-Type"].startswith(kinds[Path(path).suffix])
+        assert len(answered.body) > 1000
+        assert "max-age=3600" == answered.headers["Cache-Control"]
+    for other in ("__init__.py", "..%2f__init__.py", "swagger-ui.css.map"):
+        assert 404 == ask(f"{served.url}/docs/{other}").status
 
 
 @pytest.mark.parametrize("path", ["/models", "/models/iris", "/models/iris/versions/champion"])

@@ -17,6 +17,7 @@ import pytest
 
 from tests import zoo
 from tests.asking import ask, post
+from tests.integration.model_server_calls import metric
 from tests.processes import Tier, free_port, gateway
 
 ROW = {"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}
@@ -30,11 +31,12 @@ def _keeper() -> Iterator[zoo.Keeper]:
 
 
 def _in_flight(keeper: zoo.Keeper, tier: Tier, pool: ThreadPoolExecutor) -> list[Future[int]]:
-    """Send calls that take a while, and wait until the model server has them all."""
+    """Send calls that take a while, and wait until the gateway has them all."""
     keeper.delay = 1.0
     calls = [pool.submit(lambda: post(tier.url + "/iris/predict", ROW).status) for _ in range(CALLS)]
     deadline = time.monotonic() + 10
-    while len(keeper.scored()) < CALLS:
+    # The call that asks for the metrics is one of those in flight.
+    while metric(tier.url, "twotier_gateway_requests_in_flight ") < CALLS + 1:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return calls
@@ -130,7 +132,9 @@ def test_a_port_in_use_is_one_line_and_exit_2(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, free_port()), family=family) as taken:
         port = taken.getsockname()[1]
-        ended = _start(GATEWAY_HOST=host, GATEWAY_PORT=str(port))
+        for name, ports in (("GATEWAY_PORT", {}), ("GATEWAY_OWN_PORT", {"GATEWAY_PORT": str(free_port())})):
+            ended = _start(GATEWAY_HOST=host, **ports, **{name: str(port)})
 
-    assert (2, 1) == (ended.returncode, ended.stderr.count("\n"))
-    assert ended.stderr.startswith(f"twotier gateway: cannot listen on {host}:{port} (GATEWAY_HOST, GATEWAY_PORT): Address already in use")
+            assert (2, 1) == (ended.returncode, ended.stderr.count("\n"))
+            words = f"twotier gateway: cannot listen on {host}:{port} (GATEWAY_HOST, {name}): Address already in use"
+            assert ended.stderr.startswith(words)

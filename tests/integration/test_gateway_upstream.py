@@ -35,7 +35,13 @@ async def _upstream(keeper: zoo.Keeper) -> AsyncIterator[Upstream]:
     async with Upstream(GatewaySettings(model_servers=[keeper.url]), Metrics()) as upstream:
         yield upstream
         # Whatever went wrong, no connection is left in use.
-        assert set() == getattr(upstream._session.connector, "_acquired")
+        assert set() == acquired(upstream)
+
+
+def acquired(upstream: Upstream) -> set[Any]:
+    """The connections that are in use."""
+    pools = [upstream._servers.fresh, *(server._pool for server in upstream._servers.all())]
+    return set().union(*(getattr(pool.connector, "_acquired") for pool in pools if pool))
 
 
 async def score(upstream: Upstream, version: str = "champion", seconds: float = 5.0, rows: list[list[Any]] = ROWS) -> Scores:
@@ -157,7 +163,7 @@ async def test_a_call_that_raced_with_an_idle_close_is_sent_again(keeper: zoo.Ke
     keeper.habit = zoo.close_used
     for _ in range(5):
         assert "log_reg_1" == (await score(upstream)).version
-    assert 9 == len(keeper.scored())
+    assert 7 == len(keeper.scored())
 
     keeper.habit = zoo.UNAVAILABLE["closes"]
     before = len(keeper.scored())
@@ -168,17 +174,6 @@ async def test_a_call_that_raced_with_an_idle_close_is_sent_again(keeper: zoo.Ke
     with pytest.raises(UpstreamUnavailable):
         await score(upstream)
     assert 3 == len(keeper.scored()) - before
-
-
-async def test_a_model_server_that_is_gone_costs_no_call_if_there_is_another(keeper: zoo.Keeper) -> None:
-    """A call that could not be sent goes to the next model server; with all of them gone it is unavailable."""
-    gone = f"http://127.0.0.1:{free_port()}"
-    async with Upstream(GatewaySettings(model_servers=[gone, keeper.url]), Metrics()) as upstream:
-        for _ in range(4):
-            assert "log_reg_1" == (await score(upstream)).version
-    async with Upstream(GatewaySettings(model_servers=[gone]), Metrics()) as upstream:
-        with pytest.raises(UpstreamUnavailable, match="could not be reached"):
-            await score(upstream)
 
 
 async def test_proxies_of_the_environment_are_not_used(
@@ -231,6 +226,14 @@ async def test_a_fault_of_our_own_does_not_end_the_polls_either(keeper: zoo.Keep
     assert "the gateway failed to ask it: see the gateway's log" == catalogue.sightings[keeper.url].problem
     with pytest.raises(UpstreamUnavailable, match="no model server has said yet"):
         catalogue.latest()
+
+
+async def test_a_model_server_that_is_gone_is_not_polled(keeper: zoo.Keeper, upstream: Upstream) -> None:
+    """The polls of one that is not there any more end by themselves, and leave nothing behind."""
+    catalogue = Catalogue(upstream, Metrics(), poll_seconds=60)
+    await catalogue._watch("http://gone")
+
+    assert ({}, []) == (catalogue.sightings, keeper.asked)
 
 
 async def test_a_card_is_asked_for_once(keeper: zoo.Keeper, upstream: Upstream) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,23 @@ def test_time_is_proportional_to_length(kind: str) -> None:
 def test_a_quadratic_pattern_would_be_found() -> None:
     """The negative control: a pattern that starts over at each character takes far more than four times as long."""
     assert _growth(re.compile(r"a*b").findall, "a") > 9
+
+
+def test_memory_does_not_grow_with_the_number_of_texts(data: Path) -> None:
+    """What one text of as many different characters as possible takes is given back before the next: forty take little more than one."""
+    with registry_over(data) as registry:
+        scorer = registry.load("sentiment", "champion")
+    rows = [["".join(map(chr, range(0x4E00 + number, 0x4E00 + number + MOST_CHARACTERS)))] for number in range(40)]
+
+    def peak(some: list[list[str]]) -> int:
+        tracemalloc.start()
+        scorer.answers(some)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    scorer.answers(rows[:1])
+    assert peak(rows) < 2 * peak(rows[:1]) < 20_000_000
 
 
 def test_artefact_is_small(data: Path) -> None:

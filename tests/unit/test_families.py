@@ -13,9 +13,10 @@ import pytest
 from tests.examples import family
 from twotier import families
 from twotier.errors import ConfigurationError, UnknownFamily
-from twotier.families import discover
+from twotier.families import discover, offered
+from twotier.settings import SharedSettings
 
-offered = family()
+coin = family()
 
 SOURCE = '''
 from tests.examples import CoinRow, family
@@ -77,9 +78,31 @@ def test_file_of_that_name_in_another_folder_is_another(write: Callable[[str, st
 
 def test_installed_package_offers_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry point of an installed package adds its family."""
-    points = [EntryPoint("coin", "tests.unit.test_families:offered", families.ENTRY_POINTS)]
+    points = [EntryPoint("coin", "tests.unit.test_families:coin", families.ENTRY_POINTS)]
     monkeypatch.setattr(families, "entry_points", lambda group: points if group == families.ENTRY_POINTS else [])
-    assert discover()["coin"] is offered
+    assert discover()["coin"] is coin
+
+
+def test_shipped_families_can_be_left_out(write: Callable[[str, str], Path]) -> None:
+    """With the setting, a folder's families are alone; without any family, that is an error which says what to set."""
+    folder = write("coin_f.py", SOURCE.format(name="coin_f"))
+    assert ["coin_f"] == list(offered(SharedSettings(families=folder, shipped=False)))
+    assert {"coin_f", "iris"} <= offered(SharedSettings(families=folder)).keys()
+    with pytest.raises(ConfigurationError, match="TWOTIER_FAMILIES"):
+        offered(SharedSettings(shipped=False))
+
+
+def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A folder of families that does not exist is an error, not a folder without families."""
+    with pytest.raises(ConfigurationError, match="TWOTIER_FAMILIES.*elsewhere"):
+        discover(tmp_path / "elsewhere")
+
+
+def test_entry_point_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point that cannot be imported is an error that names it and says why."""
+    monkeypatch.setattr(families, "entry_points", lambda group: [EntryPoint("coin", "nowhere_at_all:family", group)])
+    with pytest.raises(ConfigurationError, match=r"entry point coin \(nowhere_at_all:family\) cannot be imported: ModuleNotFoundError"):
+        discover()
 
 
 def test_unknown_family_names_those_there_are() -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.examples import CoinAnswer, CoinRow, family
 from twotier.errors import ConfigurationError
-from twotier.family import NAME, Answer, Gate, Row, feature, on_request
+from twotier.family import NAME, Answer, Example, Gate, Row, feature, on_request
 from twotier.reasons import Explained
 
 
@@ -42,7 +42,7 @@ def test_values_are_in_feature_order() -> None:
 
 
 def test_plain_numbers_make_a_numeric_family() -> None:
-    """A family is numeric if every field is a plain number, be it one that may be missing."""
+    """A family is numeric if every field is a number, whether or not it may be missing."""
 
     class Worded(CoinRow):
         word: str = feature("A word", example="yes")
@@ -54,6 +54,25 @@ def test_plain_numbers_make_a_numeric_family() -> None:
         count: int = feature("A count", example=3)
 
     assert [True, True, False, True] == [family(row=row).numeric for row in (CoinRow, Counted, Worded, Gappy)]
+
+
+def test_a_field_may_have_a_name_that_python_cannot_have() -> None:
+    """Callers, faults, schemas, dumps and features know it by that name alone, and its aliases stand for it."""
+
+    class Spaced(Row):
+        mean_radius: float = feature("Mean radius", name="mean radius", example=1.0, aliases=["radius"])
+        b: float = feature("B", example=2.0)
+
+    made = family(row=Spaced, examples=(Example(row={"mean radius": 1.0, "b": 2.0}, answer={}),) * 2)
+    row = Spaced.model_validate({"b": 2.0, "mean radius": 1.0})
+
+    assert (("mean radius", "b"), {"radius": "mean radius"}) == (made.features, made.aliases)
+    assert [1.0, 2.0] == made.values(row)
+    assert {"mean radius": 1.0, "b": 2.0} == row.model_dump(mode="json")
+    assert ["mean radius", "b"] == list(Spaced.model_json_schema()["properties"])
+    with pytest.raises(ValidationError) as caught:
+        Spaced.model_validate({"mean_radius": 1.0, "b": 2.0})
+    assert [("mean radius",), ("mean_radius",)] == [error["loc"] for error in caught.value.errors()]
 
 
 def test_feature_tells_callers_what_it_is() -> None:

@@ -56,6 +56,17 @@ def test_matrix_of_other_kinds_is_of_objects() -> None:
     assert [[1, 2.5, "x"]] == made.tolist()
 
 
+def test_what_is_missing_is_nan() -> None:
+    """Among numbers and beside text, a missing value is NaN, as scikit-learn's imputers want it."""
+
+    class Gappy(CoinRow):
+        word: str | None = feature("A word", example="yes")
+
+    assert np.isnan(matrix(family(), [[1.0, None]])[0, 1])
+    words = matrix(family(row=Gappy), [[1.0, None, "x"], [1.0, 2.5, None]])
+    assert [[False, True, False], [False, False, True]] == [[value != value for value in row] for row in words]
+
+
 @pytest.mark.parametrize("rows", [[], [[]], [[1.0]], [[1.0, 2.0, 3.0]], [[1.0, 2.0], [1.0]], [[["deep"], 1.0]], 1.0, [["x", 1.0]]])
 def test_matrix_refuses_rows_of_another_width(rows: Any) -> None:
     """Rows that do not have the family's width, or hold no numbers, are no matrix."""

@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from twotier.cli.adopt import adopt
+from twotier.cli.check import check
 from twotier.cli.doctor import doctor
 from twotier.cli.export import export
 from twotier.cli.models import models
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (up, train, models, promote, predict, export, doctor):
+for command in (up, train, adopt, models, promote, predict, export, check, doctor):
     app.command()(command)
 
 

@@ -19,6 +19,8 @@ def url_of(host: str, port: int) -> str:
 
 def why_not_free(host: str, port: int) -> str | None:
     """Why a server cannot listen there, or None if it can."""
+    if port > 65535:
+        return "there is no such port"
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with socket.socket(family, kind, protocol) as probe:

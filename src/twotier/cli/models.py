@@ -38,6 +38,11 @@ def _lines(registry: Registry, family: str) -> Iterator[Sequence[str]]:
     aliases = registry.aliases(family)
     for version in registry.versions(family):
         gate = "-" if version.gate is None else "passed" if version.gate.passed else "refused"
-        figures = [f"{version.metrics[split][metric]:.5f}" for split in ("train", "test")]
+        figures = [_figure(version.metrics.get(split, {}).get(metric)) for split in ("train", "test")]
         pointing = [alias for alias, name in aliases.items() if name == version.name]
         yield family, version.name, f"{version.created_at:%Y-%m-%d %H:%M:%S}", *figures, gate, ", ".join(pointing)
+
+
+def _figure(value: float | None) -> str:
+    """What was adopted has not been trained here, and may never have been tested."""
+    return "-" if value is None else f"{value:.5f}"

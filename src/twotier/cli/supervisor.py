@@ -11,6 +11,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import aiohttp
 
@@ -41,6 +43,11 @@ class Service:
     command: Sequence[str]
     environment: Mapping[str, str]
     ready_url: str
+    number: int | None = None
+    """Tells several of one name apart. They are stopped together."""
+
+    def __str__(self) -> str:
+        return self.name if self.number is None else f"{self.name} {self.number}"
 
 
 class Supervisor:
@@ -82,8 +89,8 @@ class Supervisor:
             except asyncio.CancelledError:
                 self._say("stopping")
             finally:
-                for service in reversed(self._services):
-                    await self._end(service)
+                for _, alike in groupby(reversed(self._services), key=attrgetter("name")):
+                    await asyncio.gather(*map(self._end, alike))
 
     @contextlib.contextmanager
     def _stopped_by_signals(self, serving: asyncio.Task[None]) -> Iterator[None]:
@@ -117,12 +124,12 @@ class Supervisor:
 
     async def _start(self, service: Service) -> None:
         # In a group of its own, a process does not get the terminal's Ctrl-C: it is ours to stop, in order.
-        self._running[service.name] = await asyncio.create_subprocess_exec(
+        self._running[str(service)] = await asyncio.create_subprocess_exec(
             *service.command, env={**os.environ, **service.environment}, process_group=0
         )
 
     async def _until_ready(self, service: Service) -> None:
-        process = self._running[service.name]
+        process = self._running[str(service)]
         answered = asyncio.create_task(_answered(service.ready_url))
         ended = asyncio.create_task(process.wait())
         try:
@@ -131,34 +138,34 @@ class Supervisor:
             answered.cancel()
             ended.cancel()
         if process.returncode is not None:
-            raise StartFailed(f"the {service.name} {_how_it_ended(process)} while it started: see its output above")
+            raise StartFailed(f"the {service} {_how_it_ended(process)} while it started: see its output above")
         if not answered.done():
             waited = f"{self._start_seconds:g} s"
-            raise StartFailed(f"the {service.name} was not ready within {waited}: see its output above, and {service.ready_url}")
+            raise StartFailed(f"the {service} was not ready within {waited}: see its output above, and {service.ready_url}")
 
     async def _keep(self, service: Service) -> None:
         clock = asyncio.get_running_loop().time
         deaths = 0
         while True:
             started = clock()
-            process = self._running[service.name]
+            process = self._running[str(service)]
             await process.wait()
             deaths = 0 if clock() - started >= self._steady_seconds else deaths
             pause = self._pauses[min(deaths, len(self._pauses) - 1)]
             deaths += 1
-            self._say(f"the {service.name} {_how_it_ended(process)}: starting it again in {pause:g} s")
+            self._say(f"the {service} {_how_it_ended(process)}: starting it again in {pause:g} s")
             await asyncio.sleep(pause)
             await self._start(service)
 
     async def _end(self, service: Service) -> None:
-        process = self._running.get(service.name)
+        process = self._running.get(str(service))
         if process not in self._alive():
             return
         process.terminate()
         try:
             await asyncio.wait_for(process.wait(), self._stop_seconds)
         except TimeoutError:
-            self._say(f"the {service.name} did not end within {self._stop_seconds:g} s: killing it")
+            self._say(f"the {service} did not end within {self._stop_seconds:g} s: killing it")
             process.kill()
             await process.wait()
 

@@ -66,11 +66,12 @@ def _train(registry: Registry, family: Family, estimator: str | None, every: boo
             versions = [make(registry, family, estimator, data=data, progress=progress)]
     champion = registry.aliases(family.name).get("champion")
     for version in versions:
-        _report(version, champion)
+        report(version, champion)
     return any(version.gate is not None and version.gate.passed for version in versions)
 
 
-def _report(version: Version, champion: str | None) -> None:
+def report(version: Version, champion: str | None) -> None:
+    """Print a version that has been judged."""
     assert version.gate is not None, version
     print(f"{version.family} {version.name}")
     for split, metrics in sorted(version.metrics.items(), reverse=True):

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,8 +19,9 @@ from pydantic import ValidationError
 
 from twotier.errors import ConfigurationError, UnknownFamily
 from twotier.family import Family
+from twotier.settings import SharedSettings
 
-__all__ = ["Families", "discover"]
+__all__ = ["Families", "discover", "offered"]
 
 ENTRY_POINTS = "twotier.families"
 
@@ -32,10 +33,24 @@ class Families(dict[str, Family]):
         raise UnknownFamily(f"there is no family of that name; there are: {', '.join(self) or 'none'}")
 
 
-def discover(folder: Path | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Families:
-    """Find every family: shipped, in `folder`, and offered by installed packages; `options` are those of the settings, by family."""
+def offered(shared: SharedSettings) -> Families:
+    """Find the families that the settings offer. Raises ConfigurationError if there are none."""
+    if not (found := discover(shared.families, shared.shipped, shared.options)):
+        raise ConfigurationError("no family is offered: set TWOTIER_FAMILIES to a folder with family files, or leave TWOTIER_SHIPPED true")
+    return found
+
+
+def discover(
+    folder: Path | None = None, shipped: bool = True, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> Families:
+    """Find every family: shipped, if they are wanted, in `folder`, and offered by installed packages.
+
+    `options` are those of the settings, by family. Raises ConfigurationError.
+    """
+    if folder and not folder.is_dir():
+        raise ConfigurationError(f"setting families of [twotier] (in the environment TWOTIER_FAMILIES): there is no folder {folder}")
     found: dict[str, Family] = {}
-    for origin, family in _candidates(folder):
+    for origin, family in _candidates(folder, shipped):
         if not isinstance(family, Family):
             raise ConfigurationError(f"{origin} has no FAMILY = Family(...)")
         if family.name in found:
@@ -49,13 +64,20 @@ def discover(folder: Path | None = None, options: Mapping[str, Mapping[str, Any]
     return Families(sorted(found.items()))
 
 
-def _candidates(folder: Path | None) -> Iterator[tuple[str, object]]:
-    for module in pkgutil.iter_modules(__path__):
+def _candidates(folder: Path | None, shipped: bool) -> Iterator[tuple[str, object]]:
+    for module in pkgutil.iter_modules(__path__) if shipped else ():
         yield module.name, getattr(importlib.import_module(f"{__name__}.{module.name}"), "FAMILY", None)
     for file in sorted(folder.glob("[!_]*.py")) if folder else ():
-        yield str(file), _load(file)
+        yield str(file), _imported(str(file), lambda: _load(file))
     for point in entry_points(group=ENTRY_POINTS):
-        yield f"entry point {point.name}", point.load()
+        yield f"entry point {point.name}", _imported(f"entry point {point.name} ({point.value})", point.load)
+
+
+def _imported(origin: str, load: Callable[[], object]) -> object:
+    try:
+        return load()
+    except Exception as error:
+        raise ConfigurationError(f"{origin} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def _with(family: Family, chosen: Mapping[str, Any]) -> Family:
@@ -80,7 +102,7 @@ def _load(file: Path) -> object:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException:
         del sys.modules[name]
-        raise ConfigurationError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
+        raise
     return getattr(module, "FAMILY", None)

@@ -11,10 +11,11 @@ from types import FrameType
 import uvicorn
 
 from twotier.errors import ConfigurationError
-from twotier.families import discover
+from twotier.families import offered
 from twotier.gateway.app import create_app
 from twotier.gateway.readiness import Lifecycle
 from twotier.gateway.settings import GatewaySettings
+from twotier.gateway.shedding import shedding
 from twotier.logs import configure_logs
 from twotier.settings import SharedSettings
 
@@ -41,19 +42,27 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(settings: GatewaySettings) -> list[socket.socket]:
+    """Open the port; and, if this gateway shares it with others, the one of its own."""
+    own = settings.own_port
+    shared = _open(settings.host, settings.port, "GATEWAY_PORT", reuse_port=own is not None)
+    return [shared] if own is None else [shared, _open(settings.host, own, "GATEWAY_OWN_PORT")]
+
+
+def _open(host: str, port: int, name: str, reuse_port: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=2048, reuse_port=reuse_port)
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port} (GATEWAY_HOST, GATEWAY_PORT): {error.strerror}") from None
+        raise ConfigurationError(f"cannot listen on {host}:{port} (GATEWAY_HOST, {name}): {error.strerror}") from None
 
 
 def main() -> int:
     """Run the gateway. Returns the exit code: 2 if it is not configured well, which one line on stderr says."""
     try:
         settings = GatewaySettings.read()
-        app = create_app(settings, discover(SharedSettings.read().families))
-        listener = _listen(settings.host, settings.port)
+        app = create_app(settings, offered(SharedSettings.read()))
+        listeners = _listen(settings)
     except ConfigurationError as error:
         print(f"twotier gateway: {error}", file=sys.stderr)
         return 2
@@ -61,7 +70,7 @@ def main() -> int:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=shedding(settings.max_requests, app.state.metrics.observe_refused),
         ws="none",
         lifespan="on",
         timeout_keep_alive=settings.keep_alive_seconds,
@@ -74,7 +83,7 @@ def main() -> int:
     # What is made by now stays: the collector need not look at it again and again while callers wait.
     gc.collect()
     gc.freeze()
-    _Server(config, app.state.lifecycle, settings.drain_seconds).run([listener])
+    _Server(config, app.state.lifecycle, settings.drain_seconds).run(listeners)
     return 0
 
 

@@ -8,16 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from structlog import get_logger
 
 from twotier.errors import TwotierError, UpstreamUnavailable
+from twotier.gateway.forwarding import CHALLENGER_ALIAS, DEFAULT_ALIAS
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.upstream import Upstream
 from twotier.wire import Card, Info
 
-__all__ = ["Catalogue", "Sighting"]
+__all__ = ["Catalogue", "Pair", "Sighting"]
 
 _POLL_BUDGET = 1.0
 """Seconds that a model server has to say what it serves. With the pause between polls, a hanging one is noticed within two seconds."""
@@ -41,23 +42,30 @@ class Sighting:
     """Why the last poll failed, if it did."""
 
 
+class Pair(NamedTuple):
+    """The two versions that serve as champion and challenger of a family."""
+
+    champion: str
+    challenger: str
+
+
 class Catalogue:
     """Polls every model server in the background while it is open."""
 
     def __init__(self, upstream: Upstream, metrics: Metrics, poll_seconds: float) -> None:
-        self.sightings = {server: Sighting() for server in upstream.servers}
+        self.sightings: dict[str, Sighting] = {}
         self._upstream = upstream
         self._metrics = metrics
         self._poll_seconds = poll_seconds
         self._cards: dict[tuple[str, str], Card] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._watched: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._watch(server)) for server in self.sightings]
+        self._following = asyncio.create_task(self._follow())
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for task in self._tasks:
+        for task in (self._following, *self._watched.values()):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -69,6 +77,16 @@ class Catalogue:
             raise UpstreamUnavailable("no model server has said yet what it serves")
         seen_at, info = max(seen, key=itemgetter(0))
         return info, time.monotonic() - seen_at
+
+    def pair(self, family: str) -> Pair | None:
+        """The family's champion and challenger, as last said; None unless both serve and are two different versions."""
+        try:
+            known = self.latest()[0].families.get(family)
+        except UpstreamUnavailable:
+            return None
+        aliases = known.aliases if known else {}
+        champion, challenger = (aliases[name].serving if name in aliases else None for name in (DEFAULT_ALIAS, CHALLENGER_ALIAS))
+        return Pair(champion, challenger) if champion and challenger and champion != challenger else None
 
     def knows(self, family: str, version: str) -> bool:
         """Whether every model server that can be reached, and at least one, has said that there is this version."""
@@ -88,13 +106,28 @@ class Catalogue:
         self._cards[family, card.version] = card
         return card
 
-    async def _watch(self, server: str) -> None:
+    async def _follow(self) -> None:
+        """Watch each model server for as long as it is there."""
         while True:
+            there = self._upstream.servers
+            for server in self._watched.keys() - set(there):
+                self._watched.pop(server).cancel()
+                self.sightings.pop(server, None)
+                self._metrics.server_up.remove(server)
+            for server in there:
+                if server not in self._watched:
+                    self.sightings[server] = Sighting()
+                    self._metrics.server_up.labels(server).set(0)
+                    self._watched[server] = asyncio.create_task(self._watch(server))
+            await asyncio.sleep(self._poll_seconds)
+
+    async def _watch(self, server: str) -> None:
+        while server in self._upstream.servers:
             await self._poll(server)
             await asyncio.sleep(self._poll_seconds)
 
     async def _poll(self, server: str) -> None:
-        before = self.sightings[server]
+        before = self.sightings.get(server, Sighting())
         try:
             info = await self._upstream.info(server, time.monotonic() + _POLL_BUDGET)
             self.sightings[server] = Sighting(info, time.monotonic(), None)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from twotier.family import Answer, Family
 
-__all__ = ["DEFAULT_ALIAS", "Ask", "Forward", "Scores", "Timing"]
+__all__ = ["CHALLENGER_ALIAS", "DEFAULT_ALIAS", "Ask", "Forward", "Scores", "Timing"]
 
 DEFAULT_ALIAS = "champion"
 """What answers callers who pin no version."""
+
+CHALLENGER_ALIAS = "challenger"
+"""What a canary sends a share of them to, and what the champion is compared with in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,9 @@ class Scores:
     model_seconds: float = 0.0
     """How long the model took, by its own clock, for all rows that it was given at once."""
 
+    others: Mapping[int, str] = field(default_factory=dict)
+    """Rows that another version answered, if an alias moved while the rows were under way: index -> version."""
+
 
 @dataclass(slots=True)
 class Timing:
@@ -55,6 +62,13 @@ class Timing:
 
     model: float = 0.0
     """The model itself; part of `upstream`."""
+
+    def header(self) -> str:
+        """The value of a `Server-Timing` header, in milliseconds."""
+        return (
+            f"validate;dur={self.validate * 1000:.2f}, queue;dur={self.queue * 1000:.2f}, "
+            f"upstream;dur={self.upstream * 1000:.2f}, model;dur={self.model * 1000:.2f}"
+        )
 
 
 class Forward(Protocol):

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 __all__ = ["Metrics", "UpstreamCall"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass
@@ -42,9 +43,49 @@ class Metrics:
             "twotier_gateway_upstream_call_seconds", "Time of a call.", ("path",), buckets=_SECONDS, registry=self._registry
         )
         self.calls_in_flight = Gauge("twotier_gateway_upstream_calls_in_flight", "Calls under way.", registry=self._registry)
-        self.retries = Counter("twotier_gateway_upstream_retries", "Calls that were sent once more.", registry=self._registry)
+        self._parcel_rows = Histogram(
+            "twotier_gateway_rows_per_call", "Rows merged into one call.", ("family",), buckets=_ROWS, registry=self._registry
+        )
+        self._dispatched = Counter(
+            "twotier_gateway_dispatched",
+            "Calls by why they were sent then: a slot was free, or freed; the call was full, or halved to find a bad row.",
+            ("reason",),
+            registry=self._registry,
+        )
+        self.queue_seconds = Histogram(
+            "twotier_gateway_queue_seconds", "Time that rows waited to be sent.", buckets=_SECONDS, registry=self._registry
+        )
+        self.rows_queued = Gauge("twotier_gateway_rows_queued", "Rows that wait to be sent.", registry=self._registry)
+        self._shed = Counter(
+            "twotier_gateway_rows_shed",
+            "Rows that were not sent: overloaded, expired or left (their caller did).",
+            ("reason",),
+            registry=self._registry,
+        )
+        self.retries = Counter(
+            "twotier_gateway_upstream_retries", "Calls that were sent once more, by why.", ("reason",), registry=self._registry
+        )
         self.server_up = Gauge(
             "twotier_gateway_model_server_up", "Whether the last poll of a model server succeeded.", ("server",), registry=self._registry
+        )
+        self.canary = Counter(
+            "twotier_gateway_canary_calls",
+            "Calls in a canary's share: answered by the challenger, or by the champion since it failed, rests after that, or is absent.",
+            ("family", "outcome"),
+            registry=self._registry,
+        )
+        self.shadow = Counter(
+            "twotier_gateway_shadow_rows",
+            "Rows compared in the background: decided alike or not, failed by the challenger, or dropped before.",
+            ("family", "outcome"),
+            registry=self._registry,
+        )
+
+        self.circuit = Gauge(
+            "twotier_gateway_model_server_circuit",
+            "The circuit breaker of a model server: 0 closed, 1 half open, 2 open.",
+            ("server",),
+            registry=self._registry,
         )
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -52,9 +93,22 @@ class Metrics:
         self._requests.labels(route, method, status).inc()
         self._seconds.labels(route, method).observe(seconds)
 
+    def observe_refused(self) -> None:
+        """Count a call that was refused unread."""
+        self._requests.labels("refused unread", "POST", 503).inc()
+
     def observe_rows(self, family: str, version: str, rows: int) -> None:
         """Count rows that a version answered; the model server, not the caller, names the version."""
         self._rows.labels(family, version).inc(rows)
+
+    def observe_dispatch(self, family: str, rows: int, reason: str) -> None:
+        """Count a call that a lane sends."""
+        self._parcel_rows.labels(family).observe(rows)
+        self._dispatched.labels(reason).inc()
+
+    def observe_shed(self, reason: str, rows: int) -> None:
+        """Count rows that will not be answered."""
+        self._shed.labels(reason).inc(rows)
 
     @contextmanager
     def upstream_call(self, path: str) -> Iterator[UpstreamCall]:

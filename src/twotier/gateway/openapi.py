@@ -27,6 +27,7 @@ _PROBLEMS: Mapping[int, str] = {
     409: "It cannot be done as things stand.",
     413: "The body has too many bytes.",
     415: "The media type is not application/json in UTF-8.",
+    421: "Several gateways share this port, and each has metrics of its own.",
     422: "The input breaks its schema; `errors` points at the cells.",
     501: "It is not offered here.",
     502: "The model server's answer is not valid.",
@@ -88,9 +89,9 @@ class Routes:
         """Add a route to delete by; see `_operation` for its description."""
         self._add(path, endpoint, "DELETE", **description)
 
-    def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
-        """Add a route to send to that is not described."""
-        self._app.add_api_route(path, endpoint, methods=["POST"], include_in_schema=False, response_class=Response)
+    def hidden(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "POST") -> None:
+        """Add a route that is not described."""
+        self._app.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_class=Response)
 
     def _add(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -40,13 +41,24 @@ class Wish:
     partial: bool = False
     """Whether good rows are answered beside bad ones, which get a problem of their own in their place."""
 
+    key: str | None = None
+    """What keeps a caller who pins no version on one side of a canary; None if there is nothing to be kept on a side of."""
+
 
 class Predicting:
-    """Predicts for one family."""
+    """Predicts for one family. `steer` says what is to be asked in place of `forward` for callers who pin no version, by their keys."""
 
-    def __init__(self, family: Family, forward: Forward, metrics: Metrics, max_rows: int) -> None:
+    def __init__(
+        self,
+        family: Family,
+        forward: Forward,
+        metrics: Metrics,
+        max_rows: int,
+        steer: Callable[[str, str | None], Forward] | None = None,
+    ) -> None:
         self._family = family
         self._forward = forward
+        self._steer = steer or (lambda _family, _key: forward)
         self._metrics = metrics
         self._reader = RowReader(family, max_rows)
         self._dump = family.answer.__pydantic_serializer__.to_python
@@ -103,15 +115,21 @@ class Predicting:
 
     async def _score(self, good: list[list[Any]], wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | None]:
         wanted = frozenset(wish.shown).intersection(self._family.on_request)
+        forward = self._forward if wish.version else self._steer(self._family.name, wish.key)
         try:
-            scores = await self._forward.score(Ask(self._family, wish.version or DEFAULT_ALIAS, wanted), good, deadline, timing)
+            scores = await forward.score(Ask(self._family, wish.version or DEFAULT_ALIAS, wanted), good, deadline, timing)
         except UnknownVersion:
             if wish.version is not None:
                 raise
             raise UpstreamUnavailable(f"no version of {self._family.name} serves yet") from None
-        self._metrics.observe_rows(self._family.name, scores.version, len(good))
+        others = Counter(scores.others.values())
+        for version, rows in [(scores.version, len(good) - others.total()), *others.items()]:
+            self._metrics.observe_rows(self._family.name, version, rows)
         hidden = set(self._family.on_request) - wanted
-        return [None if answer is None else self._dumped(answer, hidden, scores.version) for answer in scores.answers]
+        return [
+            None if answer is None else self._dumped(answer, hidden, scores.others.get(at, scores.version))
+            for at, answer in enumerate(scores.answers)
+        ]
 
     def _dumped(self, answer: Answer, hidden: set[str], version: str) -> dict[str, Any]:
         dumped: dict[str, Any] = self._dump(answer, mode="json", exclude=hidden)

@@ -125,6 +125,19 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "The model server is not available",
         "It could not be reached, or it said that it cannot serve now. The call may be sent again after `Retry-After` seconds.",
     ),
+    errors.Overloaded: Kind(
+        "overloaded",
+        503,
+        "Too many rows wait",
+        "More rows wait than can be answered in time, so these were not queued. Send the call again after `Retry-After` seconds.",
+    ),
+    errors.CircuitOpen: Kind(
+        "circuit-open",
+        503,
+        "The model servers are left alone for a moment",
+        "Every model server has failed of late, so this call was answered at once, without asking one. As soon as one answers again, calls "
+        "go there. The call may be sent again after `Retry-After` seconds.",
+    ),
     errors.UpstreamTimeout: Kind(
         "deadline-exceeded",
         504,
@@ -161,6 +174,13 @@ NOT_READY = Kind(
     "`dependencies` and `families` say what is missing. A gateway that is being stopped is not ready either.",
 )
 
+METRICS_ELSEWHERE = Kind(
+    "metrics-elsewhere",
+    421,
+    "Each gateway has metrics of its own",
+    "Several gateways share this port, so that whichever answers knows a part only. Read each gateway's metrics at the port of its own.",
+)
+
 
 class ProblemFault(BaseModel):
     """One thing that is wrong with the input."""
@@ -184,7 +204,7 @@ class Problem(BaseModel):
 
 def kinds() -> dict[str, Kind]:
     """Every kind by its slug."""
-    return {kind.slug: kind for kind in (*BY_ERROR.values(), *BY_STATUS.values(), NOT_READY)}
+    return {kind.slug: kind for kind in (*BY_ERROR.values(), *BY_STATUS.values(), NOT_READY, METRICS_ELSEWHERE)}
 
 
 def kind_of(error: Exception) -> Kind:

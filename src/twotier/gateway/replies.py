@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import GenericAlias
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError, create_model
 from structlog import get_logger
@@ -30,7 +30,7 @@ from twotier.family import Answer
 from twotier.gateway.forwarding import Ask, Scores
 from twotier.wire import Alias, Card, Info, Job, Refusal, Refused, Scored
 
-__all__ = ["read_alias", "read_card", "read_info", "read_job", "read_scores"]
+__all__ = ["read_alias", "read_card", "read_info", "read_job", "read_scores", "refusal"]
 
 _log = get_logger(__name__)
 
@@ -72,14 +72,14 @@ _REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
 }
 
 
-def read_scores(ask: Ask, count: int, body: bytes) -> Scores:
-    """Read the answer to one block of `count` rows. Raises UnknownVersion, NotServable and UpstreamError."""
+def read_scores(ask: Ask, count: int, body: bytes) -> Scores | Refused:
+    """Read the answer to one block of `count` rows. Raises UpstreamInvalid."""
     results = _read(_scored(ask.family.answer), body)
     if len(results) != 1:
         raise UpstreamInvalid(f"the model server gave {len(results)} results for one block")
     result = results[0]
     if isinstance(result, Refused):
-        _refuse(result, ask.family.name, ask.version)
+        return result
     if len(result.answers) != count:
         raise UpstreamInvalid(f"the model server gave {len(result.answers)} answers to {count} rows")
     unanswered = [index for index, answer in enumerate(result.answers) if answer is None]
@@ -95,19 +95,26 @@ def read_info(body: bytes) -> Info:
     return _read(_INFO, body)
 
 
-def read_card(family: str, version: str, body: bytes) -> Card:
-    """Read a version's card. Raises UnknownVersion, NotServable and UpstreamError."""
-    return _granted(_CARD, family, version, body)
+def read_card(body: bytes) -> Card | Refused:
+    """Read a version's card. Raises UpstreamInvalid."""
+    return _read(_CARD, body)
 
 
-def read_alias(family: str, body: bytes) -> Alias:
-    """Read where an alias points. Raises what a refusal stands for, and UpstreamInvalid."""
-    return _granted(_ALIAS, family, "", body)
+def read_alias(body: bytes) -> Alias | Refused:
+    """Read where an alias points. Raises UpstreamInvalid."""
+    return _read(_ALIAS, body)
 
 
-def read_job(family: str, body: bytes) -> Job:
-    """Read how far a training has come. Raises what a refusal stands for, and UpstreamInvalid."""
-    return _granted(_JOB, family, "", body)
+def read_job(body: bytes) -> Job | Refused:
+    """Read how far a training has come. Raises UpstreamInvalid."""
+    return _read(_JOB, body)
+
+
+def refusal(refused: Refused, family: str, version: str) -> TwotierError:
+    """The error that a refusal is."""
+    _log.warning("refused by the model server", family=family, version=version, refused=refused.refused, why=refused.detail)
+    error, words = _REFUSALS[refused.refused]
+    return error(words.format(family=family))
 
 
 @cache
@@ -126,16 +133,3 @@ def _read(reader: TypeAdapter[_Read], body: bytes) -> _Read:
         found = error.errors(include_url=False, include_input=False, include_context=False)[0]
         _log.warning("reply not valid", where=found["loc"], why=found["msg"], faults=error.error_count())
         raise UpstreamInvalid("the model server's answer does not keep its schema") from None
-
-
-def _granted(reader: TypeAdapter[_Read | Refused], family: str, version: str, body: bytes) -> _Read:
-    result = _read(reader, body)
-    if isinstance(result, Refused):
-        _refuse(result, family, version)
-    return result
-
-
-def _refuse(refused: Refused, family: str, version: str) -> NoReturn:
-    _log.warning("refused by the model server", family=family, version=version, refused=refused.refused, why=refused.detail)
-    error, words = _REFUSALS[refused.refused]
-    raise error(words.format(family=family))

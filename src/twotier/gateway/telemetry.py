@@ -51,6 +51,8 @@ class Telemetry:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = identity
+                if (timing := scope["state"].get("timing")) is not None:
+                    headers["Server-Timing"] = timing.header()
                 if self._lifecycle.draining:
                     headers["Connection"] = "close"
             await send(message)

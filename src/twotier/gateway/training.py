@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from twotier.errors import TrainingNotOffered, TrainingUnavailable, UpstreamError
+from twotier.gateway.exchange import Message
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.replies import read_job
 from twotier.gateway.settings import GatewaySettings
@@ -69,8 +70,7 @@ class Training:
             raise TrainingNotOffered("this gateway knows of no training service: set GATEWAY_TRAINING_SERVER to its base URL")
         deadline = time.monotonic() + self._budget_seconds + more_seconds
         try:
-            body = await self._upstream.call(path, message, deadline, _MAX_JOB, pure=pure)
-            return read_job(family, body)
+            return await self._upstream.call(Message(path, message, deadline, _MAX_JOB), read_job, family, pure=pure)
         except UpstreamError as error:
             if isinstance(error, TrainingUnavailable):
                 raise

@@ -1,64 +1,52 @@
-"""The way to the model servers: one shared session, and every way in which a call can go wrong made into one of three errors."""
+"""The way to the model servers: each call goes to one of them and, if it fails and that is safe, once more to another."""
 
 from __future__ import annotations
 
-import itertools
-import math
 import time
-from dataclasses import dataclass
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
-import aiohttp
-from pydantic_core import to_json
-
-from twotier import __version__
-from twotier.errors import UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.errors import CircuitOpen, UpstreamError, UpstreamInvalid
+from twotier.gateway.exchange import Message
 from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
-from twotier.gateway.replies import read_alias, read_card, read_info, read_scores
+from twotier.gateway.replies import read_alias, read_card, read_info, read_scores, refusal
+from twotier.gateway.retrying import Attempt, Reason, RetryBudget, reason_to_resend
+from twotier.gateway.server import Server
+from twotier.gateway.servers import Lookup, Servers, look_up
 from twotier.gateway.settings import GatewaySettings
-from twotier.wire import Alias, Card, Info, Move
+from twotier.wire import Alias, Card, Info, Move, Refused
 
-__all__ = ["Upstream", "translated"]
+__all__ = ["Upstream"]
+
+_Read = TypeVar("_Read")
 
 _KIB = 1024
 _ENVELOPE = 64 * _KIB
 _MAX_INFO = 4096 * _KIB
 
-_CONNECTING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-_BROKEN_OFF = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
-_RAISED = (aiohttp.ClientError, OSError, ValueError)
-"""All that an exchange raises: aiohttp's own errors, the system's (of which TimeoutError is one), and those of URLs and headers."""
-
-
-@dataclass(slots=True)
-class _Link:
-    """What became of one exchange's connection."""
-
-    reused: bool = False
-    """Whether it came out of the pool."""
-
-    answered: bool = False
-    """Whether an answer has begun."""
-
 
 class Upstream:
-    """The model servers, taken in turn. Open it with `async with`, inside the event loop."""
+    """The model servers, least busy first. Open it with `async with`, inside the event loop."""
 
-    def __init__(self, settings: GatewaySettings, metrics: Metrics) -> None:
-        self.servers = tuple(settings.model_servers)
-        self._settings = settings
+    def __init__(self, settings: GatewaySettings, metrics: Metrics, lookup: Lookup = look_up) -> None:
+        self._servers = Servers(settings, metrics, lookup)
         self._metrics = metrics
-        self._turn = itertools.cycle(self.servers)
-        self._session: aiohttp.ClientSession
+        self._budget = RetryBudget(settings.retry_share)
 
     async def __aenter__(self) -> Self:
-        self._session = _session(self._settings)
+        await self._servers.__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._session.close()
+        await self._servers.__aexit__(kind, error, trace)
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The names of those that there are now: they come and go with the addresses of their hosts."""
+        return tuple(server.name for server in self._servers.all())
 
     async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
         """Score rows in one block; see `Forward`."""
@@ -73,7 +61,8 @@ class Upstream:
         # An honest answer has room for every input and as much again, and an endless one ends soon.
         limit = _ENVELOPE + len(rows) * (_KIB + 64 * len(ask.family.features))
         try:
-            scores = read_scores(ask, len(rows), await self.call("/score", {"blocks": [block]}, deadline, limit))
+            message = Message("/score", {"blocks": [block]}, deadline, limit)
+            scores = await self.call(message, partial(read_scores, ask, len(rows)), ask.family.name, ask.version)
         finally:
             timing.upstream += time.monotonic() - begun
         timing.model += scores.model_seconds
@@ -81,11 +70,11 @@ class Upstream:
 
     async def card(self, family: str, version: str, deadline: float) -> Card:
         """The card of a version or alias. Raises UnknownVersion, NotServable and UpstreamError."""
-        return read_card(family, version, await self.call("/card", {"family": family, "version": version}, deadline, _MAX_INFO))
+        return await self.call(Message("/card", {"family": family, "version": version}, deadline, _MAX_INFO), read_card, family, version)
 
     async def alias(self, family: str, alias: str, deadline: float) -> Alias:
         """Where an alias points, and its history. Raises UnknownVersion and UpstreamError."""
-        return read_alias(family, await self.call("/alias", {"family": family, "alias": alias}, deadline, _MAX_INFO))
+        return await self.call(Message("/alias", {"family": family, "alias": alias}, deadline, _MAX_INFO), read_alias, family, alias)
 
     async def move(self, order: Move, deadline: float) -> Alias:
         """Point an alias at a version; one model server does it, and the others follow.
@@ -93,118 +82,55 @@ class Upstream:
         Raises InputRefused, UnknownVersion, NotServable, GateRefused, AliasMoved, LedgerSealed, and UpstreamError, after which it may
         have been done all the same.
         """
-        body = await self.call("/move", {"order": order.model_dump()}, deadline, _MAX_INFO, pure=False)
-        return read_alias(order.family, body)
+        message = Message("/move", {"order": order.model_dump()}, deadline, _MAX_INFO)
+        return await self.call(message, read_alias, order.family, order.version, pure=False)
 
     async def info(self, server: str, deadline: float) -> Info:
-        """What one model server serves. Raises UpstreamError."""
-        return read_info(await self._post(server, "/info", {}, deadline, _MAX_INFO, _Link()))
+        """What one model server serves. One that leaves this unanswered is soon asked for nothing else. Raises UpstreamError."""
+        polled = self._servers.named(server)
+        try:
+            body = await polled.poll(Message("/info", {}, deadline, _MAX_INFO))
+        except UpstreamError as error:
+            # Whatever it is that a model server answers, it is there.
+            self._servers.observe(polled, isinstance(error, UpstreamInvalid))
+            raise
+        self._servers.observe(polled, True)
+        return read_info(body)
 
-    async def call(self, path: str, message: dict[str, Any], deadline: float, limit: int, *, pure: bool = True) -> bytes:
-        """One call, and the body of its answer, which may have `limit` bytes. What is not `pure` is never done twice.
+    async def call(
+        self, message: Message, read: Callable[[bytes], _Read | Refused], family: str = "", version: str = "", *, pure: bool = True
+    ) -> _Read:
+        """One call about a family and a version. What is not `pure` is never done twice.
 
-        Raises UpstreamError.
+        Raises what a refusal stands for, and UpstreamError.
         """
-        with self._metrics.upstream_call(path) as call:
+        with self._metrics.upstream_call(message.path) as call:
             try:
-                return await self._call_twice(path, message, deadline, limit, pure)
+                result = await self._call_twice(message, read, pure)
             except UpstreamError as error:
                 call.outcome = type(error).__name__
                 raise
+        if isinstance(result, Refused):
+            raise refusal(result, family, version)
+        return result
 
-    async def _call_twice(self, path: str, message: dict[str, Any], deadline: float, limit: int, pure: bool) -> bytes:
-        """Call the model server whose turn it is and, if that is safe and it failed, the next one."""
-        link = _Link()
+    async def _call_twice(self, message: Message, read: Callable[[bytes], _Read], pure: bool) -> _Read:
+        """Send a call and, if it failed and may be sent again, send it again: once, and over a fresh connection."""
+        self._budget.earn()
+        server = self._servers.choose()
+        if server is None:
+            raise CircuitOpen("every model server has failed of late and is left alone for a moment")
+        attempt = Attempt()
         try:
-            return await self._post(next(self._turn), path, message, deadline, limit, link)
+            return await server.call(message, read, attempt)
         except UpstreamError as error:
-            if not _may_resend(error.__cause__, link, pure):
+            reason = reason_to_resend(error, attempt, pure)
+            other = reason and self._for_retry(server, reason)
+            if not reason or not other or not self._budget.spend():
                 raise
-        self._metrics.retries.inc()
-        return await self._post(next(self._turn), path, message, deadline, limit, _Link())
+        self._metrics.retries.labels(reason).inc()
+        return await other.call(message, read, Attempt(), fresh=True)
 
-    async def _post(self, server: str, path: str, message: dict[str, Any], deadline: float, limit: int, link: _Link) -> bytes:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise UpstreamTimeout("the call's budget was spent before the model server could be asked")
-        timeout = aiohttp.ClientTimeout(total=left, sock_connect=min(self._settings.connect_seconds, left), ceil_threshold=math.inf)
-        try:
-            async with self._session.post(
-                server + path, data=to_json(message), timeout=timeout, allow_redirects=False, trace_request_ctx=link
-            ) as reply:
-                link.answered = True
-                body = await _bounded(reply, limit)
-                if reply.status == 200 and reply.content_type == "application/json" and "Content-Encoding" not in reply.headers:
-                    return body
-                raise _not_ok(reply)
-        except _RAISED as error:
-            raise translated(error) from error
-
-
-def _session(settings: GatewaySettings) -> aiohttp.ClientSession:
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(_mark_reused)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=settings.connections,
-            # Below the server's, so that it is the gateway that closes an idle connection, never the server under a call's feet.
-            keepalive_timeout=settings.pool_idle_seconds,
-            # By default aiohttp rounds timeouts above 5 s up to whole seconds, which would outlast the budget.
-            timeout_ceil_threshold=math.inf,
-        ),
-        headers={"Content-Type": "application/json", "Accept": "application/json", "User-Agent": f"twotier-gateway/{__version__}"},
-        # A compressed answer could be a bomb: none is asked for, and none is unpacked.
-        skip_auto_headers=("Accept-Encoding",),
-        auto_decompress=False,
-        # Proxies and passwords of the environment are not meant for the inner hop, and cookies would be shared between callers.
-        trust_env=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[tracing],
-    )
-
-
-async def _mark_reused(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceConnectionReuseconnParams) -> None:
-    context.trace_request_ctx.reused = True
-
-
-async def _bounded(reply: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read the body, but no more than `limit` bytes of it."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in reply.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise UpstreamInvalid("the model server's answer is too long for what was asked")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _not_ok(reply: aiohttp.ClientResponse) -> UpstreamError:
-    if reply.status in (429, 503):
-        wait = reply.headers.get("Retry-After", "")
-        return UpstreamUnavailable("the model server cannot serve now", int(wait) if wait.isdecimal() and len(wait) < 4 else 1)
-    if reply.status == 504:
-        return UpstreamTimeout("the model server did not finish within its own time limit")
-    if reply.status == 200:
-        return UpstreamInvalid("the model server's answer is not plain JSON")
-    return UpstreamInvalid(f"the model server answered with status {reply.status}")
-
-
-def _may_resend(error: BaseException | None, link: _Link, pure: bool) -> bool:
-    """Whether a call may be sent once more: it was never sent, or it raced with the closing of an idle connection.
-
-    In that race the call may have arrived, which does no harm if it is pure. A fresh connection that is closed under a call is another
-    matter: the call itself may be what fells the server.
-    """
-    return isinstance(error, _CONNECTING) or pure and link.reused and not link.answered and isinstance(error, _BROKEN_OFF)
-
-
-def translated(error: Exception) -> UpstreamError:
-    """The error of ours that an error of an exchange is."""
-    if isinstance(error, _CONNECTING):
-        return UpstreamUnavailable("the model server could not be reached")
-    if isinstance(error, TimeoutError):
-        return UpstreamTimeout("the model server did not answer within the call's budget")
-    if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
-        return UpstreamUnavailable("the model server broke the connection off before it answered")
-    return UpstreamInvalid("the model server's answer is not valid HTTP, or broke off")
+    def _for_retry(self, failed: Server, reason: Reason) -> Server | None:
+        """Another model server, if one can be asked. The same one only if nothing speaks against it."""
+        return self._servers.choose(other_than=failed) or (failed if reason is Reason.IDLE_CLOSE and failed.able() else None)

@@ -64,6 +64,7 @@ def _prepare() -> tuple[_Server, socket.socket]:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws="none",
         lifespan="on",
         timeout_keep_alive=settings.keep_alive_seconds,

@@ -97,6 +97,7 @@ def _block_result(answers: Iterable[Answer | Exception], hidden: set[str], subje
 
 def _told(answer: Answer, hidden: set[str]) -> dict[str, Any] | Exception:
     try:
-        return answer.model_dump(mode="json", exclude=hidden)
+        # What `model_dump` calls; its own overhead per answer is twice that.
+        return answer.__pydantic_serializer__.to_python(answer, mode="json", exclude=hidden)  # type: ignore[no-any-return]
     except Exception as error:
         return error

@@ -14,6 +14,7 @@ import anyio
 import bentoml
 import sklearn
 import structlog
+from bentoml import get_current_service
 from pydantic import TypeAdapter
 from starlette.responses import Response
 from threadpoolctl import threadpool_limits
@@ -65,7 +66,7 @@ class _Blocks(bentoml.IODescriptor):
     async def from_http_request(cls, request: Request, serde: Any) -> Self:
         """Read the blocks, and see to it that what they need is in memory before they queue: a load must not hold up other callers."""
         call: Self = cls.model_validate_json(await request.body())
-        await bentoml.get_current_service().bring(call.blocks)
+        await get_current_service().bring(call.blocks)
         return call
 
 
@@ -114,12 +115,15 @@ class ModelServer:
     def __init__(self) -> None:
         if not structlog.is_configured():
             configure_logs("model_server")
-        threadpool_limits(allowed_cpus())
+        threadpool_limits(settings.threads or allowed_cpus())
         self._registry = open_registry()
         self._shelf = Shelf(self._registry, max_loaded=settings.max_loaded, retry_seconds=settings.retry_seconds)
         self._watcher = Watcher(self._shelf, settings.poll_seconds)
         # Loading must not use up the threads that everything else runs in.
         self._loaders = anyio.CapacityLimiter(8)
+        for name in ("score", "info", "card"):
+            # At every call BentoML asks for the method twice, and each time it would make a new function with a signature of its own.
+            vars(self)[name] = getattr(self, name)
         self._watcher.look()
         self._watcher.start()
         # What is loaded now stays: full collections need not look at it again, and they would hold up callers for long.
@@ -141,7 +145,8 @@ class ModelServer:
                 BLOCKS_REFUSED.labels(result.refused).inc()
             else:
                 ROWS.labels(block.family, result.version, "answered").inc(len(result.answers) - len(result.faults))
-                ROWS.labels(block.family, result.version, "fault").inc(len(result.faults))
+                if result.faults:
+                    ROWS.labels(block.family, result.version, "fault").inc(len(result.faults))
         return results
 
     @bentoml.api(output_spec=_written(Info))

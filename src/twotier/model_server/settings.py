@@ -19,6 +19,9 @@ class ModelServerSettings(Settings):
     port: int = Field(default=3000, ge=1, le=65535)
     """Port to listen on."""
 
+    threads: int | None = Field(default=None, ge=1)
+    """How many threads linear algebra may use; by default one for each CPU that this process may use."""
+
     keep_alive_seconds: int = Field(default=75, ge=1)
     """How long an idle connection stays open. It must be longer than the gateway keeps one in its pool, or calls are sent into a
     connection that is being closed."""

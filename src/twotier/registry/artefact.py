@@ -31,6 +31,7 @@ def write_card(family: Family, estimator: str, version: str, created_at: datetim
         created_at=created_at,
         features=list(family.features),
         classes=draft.classes,
+        adopted=draft.adopted,
         cutoff=draft.cutoff,
         options=family.options.model_dump(mode="json"),
         parameters=dict(draft.parameters),

@@ -15,8 +15,7 @@ def render(family: Family, card: Card, draft: Draft) -> str:
         f"# {card.family} {card.version}",
         f"{family.summary}. Made by the estimator `{card.estimator}` on {card.created_at:%Y-%m-%d %H:%M:%S} UTC.",
         "## Data",
-        f"`{card.data.source}`, SHA-256 `{card.data.sha256}`. {card.data.train_rows} rows to train on and {card.data.test_rows} held out,"
-        f" by a stratified split with seed {card.data.seed}.",
+        _data(card),
         "## Metrics",
         f"The gate judges by `{family.gate.metric}`, of which at least {family.gate.floor} is wanted on the held-out rows.",
         _metrics(card),
@@ -40,10 +39,21 @@ def render(family: Family, card: Card, draft: Draft) -> str:
         f" `model.pkl`, then replays the {len(card.golden)} golden rows of `card.json`. Do not unpickle the file by other means: a pickle"
         " may run any code.",
         "## Limits",
-        "It knows nothing beyond the rows it was trained on: outside the ranges above it extrapolates, and where the world has changed"
+        "It knows nothing beyond the rows that it has seen: outside the ranges above it extrapolates, and where the world has changed"
         " since, its metrics no longer hold. This page was written before the gate ran: the ledger says whether the version passed.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _data(card: Card) -> str:
+    source = f"`{card.data.source}`, SHA-256 `{card.data.sha256}`"
+    if card.adopted:
+        return (
+            f"Adopted from a pickle, SHA-256 `{card.adopted}`: what that had learnt from is not known here. It was described by the"
+            f" {card.data.test_rows} rows of {source}, which may have been among it."
+        )
+    split = f"by a stratified split with seed {card.data.seed}"
+    return f"{source}. {card.data.train_rows} rows to train on and {card.data.test_rows} held out, {split}."
 
 
 def _cutoff(family: Family, card: Card) -> str:

@@ -40,6 +40,9 @@ class Draft:
     figures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     """Name of a PNG file for the model card -> what it shows, and the file."""
 
+    adopted: str | None = None
+    """SHA-256 of the pickle that it was adopted from, if it was not trained here."""
+
     sources: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each code file that made the version, by name; for the model card."""
 

@@ -5,23 +5,24 @@ from __future__ import annotations
 import pickle
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from twotier.card import Card
 from twotier.errors import ConfigurationError, GateRefused, InputRefused, SignatureInvalid, UnknownVersion
-from twotier.families import Families, discover
+from twotier.families import Families, offered
 from twotier.family import Family
 from twotier.registry import keys
 from twotier.registry.artefact import assemble, write_card
 from twotier.registry.ledger import Ledger
-from twotier.registry.loading import load
 from twotier.registry.manifest import fingerprint
 from twotier.registry.names import may_be_alias
 from twotier.registry.records import ANYWHERE, AliasMove, Draft, GateReport, Version
 from twotier.registry.settings import RegistrySettings
 from twotier.registry.store import ArtefactStore
-from twotier.scorer import Scorer
 from twotier.settings import SharedSettings
+
+if TYPE_CHECKING:
+    from twotier.scorer import Scorer
 
 
 class Registry:
@@ -41,7 +42,7 @@ class Registry:
     def open(cls, settings: RegistrySettings, shared: SharedSettings) -> Self:
         """Open the registry that the settings describe; make or upgrade its ledger. Raises ConfigurationError."""
         home = shared.data
-        families = discover(shared.families, shared.options)
+        families = offered(shared)
         store = ArtefactStore(settings.store_url or str(home / "models"))
         ledger = Ledger(settings.ledger_url or f"sqlite:///{home / 'database.sqlite'}")
         return cls(families, ledger, store, settings, home)
@@ -110,6 +111,9 @@ class Registry:
 
         Raises UnknownFamily, UnknownVersion or NotServable, whose subclass says which of the checks it failed.
         """
+        # Scikit-learn takes two seconds to import, and who only looks at the ledger needs none of it.
+        from twotier.registry.loading import load
+
         found = self.version(family, version)
         try:
             trusted = keys.trusted_keys(self._trusted_keys)

@@ -37,3 +37,8 @@ def test_a_taken_port() -> None:
 def test_a_host_that_is_not_ours() -> None:
     """An address of another machine cannot be listened on."""
     assert "Cannot assign requested address" == why_not_free("192.0.2.1", free_port())
+
+
+def test_a_port_that_does_not_exist() -> None:
+    """There are 65535 ports; the operating system would take a larger number for a small one."""
+    assert "there is no such port" == why_not_free("127.0.0.1", 65536)

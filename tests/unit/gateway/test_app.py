@@ -48,6 +48,22 @@ def test_two_families_may_not_share_the_name_of_a_class() -> None:
         create_app(GatewaySettings(), Families(iris=FAMILY, other=other))
 
 
+@pytest.mark.parametrize("setting", ["canary", "shadow"])
+def test_a_share_is_of_a_family_that_exists(setting: str) -> None:
+    """A share of an unknown family is refused at start, with the nearest one; nothing would come of it."""
+    with pytest.raises(ConfigurationError, match=f"GATEWAY_{setting.upper()} names 'irsi', which is no family; there is: iris"):
+        create_app(GatewaySettings.model_validate({setting: {"irsi": 0.1}}), FAMILIES)
+    with pytest.raises(ConfigurationError, match="there is: iris$"):
+        create_app(GatewaySettings.model_validate({setting: {"x": 0.1}}), FAMILIES)
+
+
+def test_only_who_pins_no_version_has_a_key() -> None:
+    """The header is described where it matters: a pinned version is never steered."""
+    pinned = document()["paths"]["/iris/versions/{version}/predict"]["post"]
+
+    assert "X-Sticky-Key" not in [one["name"] for one in pinned["parameters"]]
+
+
 def test_the_document_is_typed_per_family() -> None:
     """The body is a row, a list or a keyed object of this family's rows, with examples and bounds."""
     operation = document()["paths"]["/iris/predict"]["post"]
@@ -59,7 +75,7 @@ def test_the_document_is_typed_per_family() -> None:
     assert (1, 10_000, 1, 10_000) == (many["minItems"], many["maxItems"], keyed["minProperties"], keyed["maxProperties"])
     assert (False, list(FAMILY.features)) == (schema["additionalProperties"], schema["required"])
     assert dict(FAMILY.examples[0].row) == content["examples"]["row 1"]["value"]
-    assert ["partial", "probabilities", "X-Request-Deadline-Ms"] == [one["name"] for one in operation["parameters"]]
+    assert ["partial", "probabilities", "X-Request-Deadline-Ms", "X-Sticky-Key"] == [one["name"] for one in operation["parameters"]]
 
 
 def test_the_answer_has_the_model_name() -> None:

@@ -185,6 +185,23 @@ async def test_a_loosely_typed_field_cannot_let_nan_out() -> None:
         await predicting.predict(json.dumps(row(1)).encode(), Wish(), time.monotonic(), Timing())
 
 
+async def test_who_pins_no_version_is_steered_by_the_key() -> None:
+    """What answers for them depends on the key; a pinned version is asked for as it is."""
+    plain, other = Echo(), Echo()
+    steered: list[tuple[str, str | None]] = []
+
+    def steer(family: str, key: str | None) -> Echo:
+        steered.append((family, key))
+        return other
+
+    predicting = Predicting(FAMILY, plain, Metrics(), 10, steer)
+    for wish in (Wish(key="a"), Wish(), Wish(version="log_reg_1", key="a")):
+        await predicting.predict(json.dumps(row(1)).encode(), wish, DEADLINE, Timing())
+
+    assert [("iris", "a"), ("iris", None)] == steered
+    assert (["log_reg_1"], ["champion", "champion"]) == ([call[0] for call in plain.calls], [call[0] for call in other.calls])
+
+
 class Weighed(Answer):
     """An answer of a family that repeats its rows."""
 

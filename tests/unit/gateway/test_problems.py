@@ -42,6 +42,8 @@ EXPECTED = {
     "TrainingFailed": 500,
     "UpstreamError": 502,
     "UpstreamUnavailable": 503,
+    "Overloaded": 503,
+    "CircuitOpen": 503,
     "TrainingUnavailable": 503,
     "UpstreamTimeout": 504,
     "UpstreamInvalid": 502,

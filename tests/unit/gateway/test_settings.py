@@ -25,3 +25,20 @@ def test_refuses_what_is_no_base_url(url: str) -> None:
     """A model server's address that cannot work is refused at start, by the name of its setting."""
     with pytest.raises(ConfigurationError, match="GATEWAY_MODEL_SERVERS.*is not the base URL"):
         GatewaySettings.read(model_servers=[url])
+
+
+@pytest.mark.parametrize("setting", ["canary", "shadow"])
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_refuses_what_is_no_share(setting: str, share: float) -> None:
+    """A share that is none is refused at start, by the name of its setting, in words."""
+    with pytest.raises(ConfigurationError, match=f"GATEWAY_{setting.upper()}__IRIS.*is not a share, which is a number from 0"):
+        GatewaySettings.read(**{setting: {"iris": share}})
+
+
+def test_shares_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JSON, or family by family."""
+    monkeypatch.setenv("GATEWAY_CANARY", '{"iris": 0.1}')
+    monkeypatch.setenv("GATEWAY_SHADOW__IRIS", "1")
+    settings = GatewaySettings.read()
+
+    assert ({"iris": 0.1}, {"iris": 1.0}) == (settings.canary, settings.shadow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -13,6 +14,7 @@ from twotier.families import Families
 from twotier.family import Family
 from twotier.gateway.answers import tagged_response
 from twotier.gateway.catalogue import Catalogue
+from twotier.gateway.comparison import Comparison
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.strict_json import dumps
 from twotier.gateway.versions import checked
@@ -29,6 +31,7 @@ class FamilyPage(BaseModel):
     features: list[str] = Field(description="In feature order.")
     aliases: dict[str, AliasInfo]
     versions: list[VersionInfo] = Field(description="Newest first.")
+    comparison: Comparison | None = Field(description="Of the champion and the challenger, if GATEWAY_SHADOW has them compared.")
 
 
 class ModelsPage(BaseModel):
@@ -37,8 +40,10 @@ class ModelsPage(BaseModel):
     families: dict[str, FamilyPage]
 
 
-def add(routes: Routes, families: Families, catalogue: Catalogue, budget_seconds: float) -> None:
-    """Add the routes."""
+def add(
+    routes: Routes, families: Families, catalogue: Catalogue, budget_seconds: float, comparison: Callable[[str], Comparison | None]
+) -> None:
+    """Add the routes. `comparison` tells what came of a family's."""
 
     def page(family: Family, info: Info) -> FamilyPage:
         known = info.families.get(family.name)
@@ -48,6 +53,7 @@ def add(routes: Routes, families: Families, catalogue: Catalogue, budget_seconds
             features=list(family.features),
             aliases=known.aliases if known else {},
             versions=known.versions if known else [],
+            comparison=comparison(family.name),
         )
 
     def answer(request: Request, value: BaseModel, age: float) -> Response:

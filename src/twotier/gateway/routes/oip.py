@@ -18,8 +18,9 @@ from twotier.gateway import inference
 from twotier.gateway.answers import NO_STORE, json_response
 from twotier.gateway.bodies import is_json, read_body
 from twotier.gateway.catalogue import Catalogue
-from twotier.gateway.deadlines import deadline
-from twotier.gateway.forwarding import DEFAULT_ALIAS, Timing
+from twotier.gateway.forwarding import DEFAULT_ALIAS
+from twotier.gateway.headers import deadline, sticky_key
+from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import pointer
 from twotier.gateway.predicting import Predicting, Wish
@@ -96,7 +97,8 @@ def add(
         asked = _read(loads(message))
         wanted = inference.wanted(family, asked)
         rows = inference.rows(family, asked, binary)
-        answers = await predicting[family.name].answer(rows, Wish(version, wanted), until, Timing())
+        with CallerWaits(request) as timing:
+            answers = await predicting[family.name].answer(rows, Wish(version, wanted, key=sticky_key(request)), until, timing)
         message, binary = inference.respond(family, asked.id, wanted, answers)
         if True not in wanted.values():
             return Response(message, 200, NO_STORE, "application/json")

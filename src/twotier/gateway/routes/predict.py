@@ -13,8 +13,8 @@ from twotier.families import Families
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE
 from twotier.gateway.bodies import read_body
-from twotier.gateway.deadlines import DEADLINE_HEADER, deadline
-from twotier.gateway.forwarding import Timing
+from twotier.gateway.headers import DEADLINE_HEADER, STICKY_HEADER, deadline, sticky_key
+from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import VERSION_PARAMETER, Routes, json_answer, parameter
 from twotier.gateway.pointers import clean
 from twotier.gateway.predicting import Predicting, Wish, present
@@ -36,14 +36,25 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
         until = deadline(request, settings.budget_ms)
         version = checked(family.name, request.path_params["version"]) if "version" in request.path_params else None
         wanted = _flags(request, flags)
-        wish = Wish(version, [shows[flag] for flag in wanted & shows.keys()], "partial" in wanted)
+        key = sticky_key(request) if family.name in settings.canary else None
+        wish = Wish(version, [shows[flag] for flag in wanted & shows.keys()], "partial" in wanted, key)
         body = await read_body(request, settings.max_body_bytes)
-        return Response(await predicting.predict(body, wish, until, Timing()), 200, NO_STORE, "application/json")
+        with CallerWaits(request) as timing:
+            answer = await predicting.predict(body, wish, until, timing)
+        return Response(answer, 200, NO_STORE, "application/json")
 
     description = _description(routes, family, settings)
     parameters = description.pop("parameters")
     common: dict[str, Any] = {"tag": family.name, **description}
-    routes.post(f"/{family.name}/predict", predict, summary=family.summary, parameters=parameters, problems=_PROBLEMS, **common)
+    sticky = parameter(
+        STICKY_HEADER,
+        "header",
+        {"type": "string"},
+        "Callers with the same key are answered by the same version while a share of them goes to the challenger. By default, the address.",
+    )
+    routes.post(
+        f"/{family.name}/predict", predict, summary=family.summary, parameters=[*parameters, sticky], problems=_PROBLEMS, **common
+    )
     routes.post(
         f"/{family.name}/versions/{{version}}/predict",
         predict,

@@ -11,8 +11,8 @@ from twotier.errors import Fault, InputRefused, UpstreamInvalid
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
 from twotier.gateway.bodies import read_body
-from twotier.gateway.deadlines import deadline
-from twotier.gateway.forwarding import Timing
+from twotier.gateway.headers import deadline, sticky_key
+from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.rows import keyed
@@ -33,7 +33,8 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
         document = loads(await read_body(request, settings.max_body_bytes))
         if not isinstance(document, dict):
             raise InputRefused("flowers are sent under keys", [Fault("", "must be an object of flowers")])
-        answers = await predicting.answer(keyed(document), Wish(), until, Timing())
+        with CallerWaits(request) as timing:
+            answers = await predicting.answer(keyed(document), Wish(key=sticky_key(request)), until, timing)
         ids = (_class_id(answer["output"]) for answer in answers)
         return json_response(dict(zip(document, ids, strict=True)), 201, NO_STORE)
 

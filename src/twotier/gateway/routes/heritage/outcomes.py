@@ -11,8 +11,8 @@ from starlette.responses import Response
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
 from twotier.gateway.bodies import read_body
-from twotier.gateway.deadlines import deadline
-from twotier.gateway.forwarding import Timing
+from twotier.gateway.headers import deadline, sticky_key
+from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.rows import Rows, Shape
@@ -31,7 +31,8 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
         many = isinstance(document, list)
         sent = document if many else [document]
         rows = Rows(Shape.LIST if many else Shape.ONE, sent, len(sent))
-        answers = await predicting.answer(rows, Wish(), until, Timing())
+        with CallerWaits(request) as timing:
+            answers = await predicting.answer(rows, Wish(key=sticky_key(request)), until, timing)
         return json_response([_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True)], 201, NO_STORE)
 
     row = routes.reference(outcome.row, "validation")

@@ -10,8 +10,8 @@ from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
 from twotier.gateway.bodies import read_body
 from twotier.gateway.catalogue import Catalogue
-from twotier.gateway.deadlines import deadline
-from twotier.gateway.forwarding import Timing
+from twotier.gateway.headers import deadline, sticky_key
+from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.readiness import Lifecycle, assess
@@ -34,7 +34,8 @@ def add(
             raise InputRefused("a text is sent in an object", [Fault("", "must be an object with a text")])
         # Whatever else callers sent along was passed over.
         row = {"text": document["text"]} if "text" in document else {}
-        (answer,) = await predicting.answer(Rows(Shape.ONE, [row], 1), Wish(), until, Timing())
+        with CallerWaits(request) as timing:
+            (answer,) = await predicting.answer(Rows(Shape.ONE, [row], 1), Wish(key=sticky_key(request)), until, timing)
         return json_response({"prediction": {"score": answer["score"], "label": answer["label"]}}, headers=NO_STORE)
 
     async def check(request: Request) -> Response:

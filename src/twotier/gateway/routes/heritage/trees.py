@@ -13,8 +13,8 @@ from twotier.errors import Fault, InputRefused, UnknownVersion
 from twotier.family import Family
 from twotier.gateway.answers import NO_STORE, json_response
 from twotier.gateway.bodies import read_body
-from twotier.gateway.deadlines import deadline
-from twotier.gateway.forwarding import Timing
+from twotier.gateway.headers import deadline
+from twotier.gateway.leaving import CallerWaits
 from twotier.gateway.openapi import Routes, json_answer, parameter
 from twotier.gateway.pointers import MAX_FAULTS
 from twotier.gateway.predicting import Predicting, Wish
@@ -36,7 +36,8 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
         until = deadline(request, settings.budget_ms)
         # Whatever its content type said, a body was read as JSON.
         rows, sent = _flowers(iris, loads(await read_body(request, settings.max_body_bytes, taken=lambda kind: True)))
-        answers = await predicting.answer(rows, Wish(version), until, Timing())
+        with CallerWaits(request) as timing:
+            answers = await predicting.answer(rows, Wish(version), until, timing)
         if len(answers) > 1:
             return json_response({"predictions": [one["output"] for one in answers]}, headers=NO_STORE)
         return PlainTextResponse(f"Prediction for [[{printed(sent)}]] is {answers[0]['output']}", headers=NO_STORE)

@@ -1,4 +1,4 @@
-"""Until when a caller wants the answer."""
+"""What callers say in headers of how they want to be answered."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from starlette.requests import Request
 
 from twotier.errors import InputRefused
 
-__all__ = ["DEADLINE_HEADER", "deadline"]
+__all__ = ["DEADLINE_HEADER", "STICKY_HEADER", "deadline", "sticky_key"]
 
 DEADLINE_HEADER = "X-Request-Deadline-Ms"
+STICKY_HEADER = "X-Sticky-Key"
 
 
 def deadline(request: Request, budget_ms: int) -> float:
@@ -22,3 +23,9 @@ def deadline(request: Request, budget_ms: int) -> float:
     if not re.fullmatch("[0-9]{1,9}", given) or int(given) == 0:
         raise InputRefused(f"{DEADLINE_HEADER} must be a whole number of milliseconds, from 1 to 999999999")
     return time.monotonic() + min(budget_ms, int(given)) / 1000
+
+
+def sticky_key(request: Request) -> str:
+    """What keeps the caller on one side of a canary: the key it sends, else its address, else nothing that stays."""
+    given = request.headers.get(STICKY_HEADER)
+    return given or (request.client.host if request.client else request.state.request_id)

@@ -12,7 +12,7 @@ from aiohttp import client_exceptions
 from aiohttp.client_reqrep import ConnectionKey
 
 from twotier.errors import UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
-from twotier.gateway.upstream import translated
+from twotier.gateway.exchange import translated
 
 KEY = ConnectionKey("model", 1, False, True, None, None, None, None)
 REFUSED = OSError(111, "refused")

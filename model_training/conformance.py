@@ -1,12 +1,15 @@
-"""What every family must do. No line here is about one family: the suite runs on all that are found.
+"""What every family must do: a suite for pytest, which `twotier check` runs. No line here is about one family.
 
-Set TWOTIER_FAMILIES to run it on the families of a folder of your own, beside those that are shipped.
+It runs on every family that the settings offer, or on the one that CONFORMANCE_FAMILY names. It reads the raw data of the data folder
+that is set, and trains into a temporary one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
+import os
 import random
 import subprocess
 import sys
@@ -23,14 +26,17 @@ from pydantic import ValidationError
 from model_training import train
 from model_training.pipelines import memory
 from model_training.pipelines.read import read
-from tests.folders import registry_over, with_raw_data
-from twotier.families import discover
+from twotier.families import Families, offered
 from twotier.family import NAME, Answer, Family, Row
-from twotier.registry import Version
+from twotier.registry import Registry, RegistrySettings, Version
 from twotier.scorer import Scorer
 from twotier.settings import SharedSettings
 
-FAMILIES = discover(SharedSettings.read().families)
+CHECKED = "CONFORMANCE_FAMILY"
+
+FAMILIES = offered(SharedSettings.read())
+if name := os.environ.get(CHECKED):
+    FAMILIES = Families({name: FAMILIES[name]})
 
 each_family = pytest.mark.parametrize("family", [pytest.param(family, id=name) for name, family in FAMILIES.items()])
 
@@ -78,12 +84,19 @@ def _answer(answer: Answer | Exception) -> Answer:
     ],
 )
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Each estimator of each family, trained once, in a data folder of its own."""
+    """Each estimator of each family, trained once, into a registry of its own."""
     family, estimator = request.param
-    data = with_raw_data(tmp_path_factory.mktemp("conformance") / "data")
-    with registry_over(data) as registry:
+    data = SharedSettings.read().data
+    with contextlib.closing(_registry(tmp_path_factory.mktemp("conformance"))) as registry:
         version = train(registry, family, estimator, data=data)
         yield Served(family, version, registry.load(family.name, version.name), data)
+
+
+def _registry(home: Path) -> Registry:
+    """A registry that has nothing to do with the one of the settings."""
+    places = {"store_url": str(home / "models"), "signing_key": home / "key.pem", "trusted_keys": home / "trusted"}
+    settings = RegistrySettings.read(ledger_url=f"sqlite:///{home / 'database.sqlite'}", **places)
+    return Registry.open(settings, SharedSettings.read())
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -107,10 +120,11 @@ def _told(answers: list[Answer]) -> list[dict[str, Any]]:
 @each_family
 def test_every_field_is_described(family: Family) -> None:
     """Each field of a row has a description and an example, and the examples together make a row."""
-    for name, info in family.row.model_fields.items():
+    fields = dict(zip(family.features, family.row.model_fields.values(), strict=True))
+    for name, info in fields.items():
         assert info.description, f"{name} has no description: use feature()"
         assert info.examples, f"{name} has no example: use feature()"
-    family.row.model_validate({name: (info.examples or [])[0] for name, info in family.row.model_fields.items()})
+    family.row.model_validate({name: (info.examples or [])[0] for name, info in fields.items()})
 
 
 @each_family
@@ -186,7 +200,7 @@ def _refused(family: Family, row: dict[str, Any]) -> list[Any]:
 @each_family
 def test_missing_field_is_refused(family: Family) -> None:
     """A row without a field that must be there is refused with the name of that field."""
-    for name, info in family.row.model_fields.items():
+    for name, info in zip(family.features, family.row.model_fields.values(), strict=True):
         row = {key: value for key, value in family.examples[0].row.items() if key != name}
         if info.is_required():
             assert [name] == _refused(family, row)
@@ -299,7 +313,7 @@ def test_artefact_round_trips(served: Served) -> None:
 def test_card_is_of_the_family(served: Served) -> None:
     """The card has the features in the order of the row's fields, and as many probabilities per row as classes."""
     card = served.scorer.card
-    assert list(served.family.row.model_fields) == card.features
+    assert list(served.family.features) == card.features
     assert (served.family.name, served.version.name, served.version.estimator) == (card.family, card.version, card.estimator)
     assert {len(card.classes)} == {len(row) for row in served.scorer.probabilities([served.family.values(row) for row in served.rows])}
 

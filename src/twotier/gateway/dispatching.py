@@ -1,0 +1,121 @@
+"""The lanes at work: callers wait in them, and their rows travel together through another `Forward`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from structlog import get_logger
+
+from twotier.errors import Overloaded, TwotierError, UpstreamUnavailable
+from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
+from twotier.gateway.lanes import Call, Lane, Parcel, Sizes
+from twotier.gateway.metrics import Metrics
+
+__all__ = ["Dispatching"]
+
+_MAX_LANES = 256
+"""Lanes beyond this number are forgotten as soon as they are idle: callers may pin names without end."""
+
+_log = get_logger(__name__)
+
+_Key = tuple[str, str, frozenset[str]]
+
+
+class Dispatching:
+    """A `Forward` that merges the rows of equal asks."""
+
+    def __init__(self, forward: Forward, sizes: Sizes, servers: Callable[[], int], metrics: Metrics) -> None:
+        """`sizes.slots` is meant for one model server; `servers` says how many there are now."""
+        self._forward = forward
+        self._sizes = Sizes(sizes.slots, sizes.max_rows, sizes.max_queued)
+        self._slots_per_server = sizes.slots
+        self._servers = servers
+        self._metrics = metrics
+        self._lanes: dict[_Key, _Busy] = {}
+        self._carrying: set[asyncio.Task[None]] = set()
+        metrics.rows_queued.set_function(lambda: sum(busy.lane.queued for busy in self._lanes.values()))
+
+    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
+        """Score rows; see `Forward`. Raises Overloaded too. When it is cancelled, rows that are not yet sent never are."""
+        busy = self._busy(ask)
+        loop = asyncio.get_running_loop()
+        settled: asyncio.Future[None] = loop.create_future()
+
+        def settle(_call: Call) -> None:
+            if not settled.cancelled():
+                settled.set_result(None)
+
+        call = self._admit(busy, rows, deadline, settle)
+        timer = loop.call_later(deadline - call.admitted, busy.lane.expire, call)
+        if not busy.pumping:
+            # Whoever else is read in this turn of the event loop comes along.
+            busy.pumping = True
+            loop.call_soon(self._pump, busy)
+        try:
+            await settled
+        except asyncio.CancelledError:
+            self._metrics.observe_shed("left", len(rows) - call.taken)
+            raise
+        finally:
+            timer.cancel()
+            busy.lane.leave(call)
+            before = timing.queue
+            call.tell(timing)
+            self._metrics.queue_seconds.observe(timing.queue - before)
+        if call.sent is None:
+            self._metrics.observe_shed("expired", len(rows))
+        return call.scores()
+
+    def _busy(self, ask: Ask) -> _Busy:
+        key = ask.family.name, ask.version, ask.wanted
+        busy = self._lanes.get(key)
+        if busy is None:
+            if len(self._lanes) >= _MAX_LANES:
+                self._lanes = {name: other for name, other in self._lanes.items() if other.pumping or not other.lane.idle}
+            busy = self._lanes[key] = _Busy(ask, self._send, self._sizes)
+        return busy
+
+    def _admit(self, busy: _Busy, rows: list[list[Any]], deadline: float, settle: Callable[[Call], Any]) -> Call:
+        try:
+            return busy.lane.admit(rows, deadline, settle)
+        except Overloaded:
+            self._metrics.observe_shed("overloaded", len(rows))
+            raise
+
+    def _pump(self, busy: _Busy) -> None:
+        busy.pumping = False
+        self._sizes.slots = self._slots_per_server * max(1, self._servers())
+        busy.lane.pump()
+
+    def _send(self, busy: _Busy, parcel: Parcel) -> None:
+        self._metrics.observe_dispatch(busy.ask.family.name, parcel.size, parcel.reason)
+        task = asyncio.create_task(self._carry(busy, parcel))
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
+
+    async def _carry(self, busy: _Busy, parcel: Parcel) -> None:
+        try:
+            scores = await self._forward.score(busy.ask, parcel.rows, parcel.deadline, Timing())
+        except TwotierError as error:
+            busy.lane.failed(parcel, error)
+        except asyncio.CancelledError:
+            busy.lane.failed(parcel, UpstreamUnavailable("the gateway is being stopped"))
+            raise
+        except Exception:
+            _log.exception("a call to the model server failed in the gateway")
+            busy.lane.failed(parcel, TwotierError("the gateway failed to ask the model server"))
+        else:
+            busy.lane.answered(parcel, scores)
+
+
+class _Busy:
+    """A lane, what its rows ask for, and whether it is about to be pumped."""
+
+    def __init__(self, ask: Ask, send: Callable[[_Busy, Parcel], None], sizes: Sizes) -> None:
+        self.ask = ask
+        self.lane = Lane(time.monotonic, partial(send, self), sizes)
+        self.pumping = False

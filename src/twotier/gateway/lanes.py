@@ -1,0 +1,311 @@
+"""A lane: the rows that wait for one version of one family, and the few calls that carry them to a model server.
+
+It does no I/O: the clock, the sender and the sizes are handed in, and it is told what became of each parcel. Its rules:
+
+1. A parcel is sent as soon as a slot is free, never on a timer: an idle lane adds no wait, and a busy one batches by itself.
+2. A parcel takes at most `max_rows`. Callers share it evenly, so that one caller's ten thousand rows hold up nobody's single row.
+3. No row is sent after its caller's deadline, or once its caller has left.
+4. A lane is bounded: rows beyond `max_queued`, and rows that cannot be answered in their time at the pace of late, are refused at once.
+5. A parcel that fails in a way that may be the fault of one caller's rows is halved and sent again, until only the guilty are left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTimeout
+from twotier.family import Answer
+from twotier.gateway.forwarding import Scores, Timing
+
+__all__ = ["Call", "Lane", "Parcel", "Part", "Sizes"]
+
+_LEARNING = 0.2
+"""How much one parcel says about the lane's pace, and how much the ones before it do."""
+
+_LONGEST_WAIT = 30
+"""The most seconds that a refused caller is told to wait."""
+
+
+@dataclass(slots=True)
+class Sizes:
+    """How large everything may grow; read anew whenever it matters."""
+
+    slots: int
+    """Parcels under way at once."""
+
+    max_rows: int
+    """Rows in a parcel."""
+
+    max_queued: int
+    """Rows that wait. A lane without any takes one call of whatever length."""
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One caller's rows in a lane. It is settled exactly once: with all of its answers, or with one error."""
+
+    rows: Sequence[list[Any]]
+    deadline: float
+    settle: Callable[[Call], None]
+    """Told once, when the call is over and nobody took it back before."""
+
+    admitted: float
+    sent: float | None = None
+    """When the first of its rows was sent."""
+
+    ended: float | None = None
+    error: TwotierError | None = None
+    answers: list[Answer | None] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
+    """As long as `answers`: the version that gave each."""
+
+    model_seconds: float = 0.0
+    taken: int = 0
+    """Rows that have left the queue, from the front."""
+
+    unanswered: int = 0
+
+    def scores(self) -> Scores:
+        """The answers to all rows. Raises the error that the call ended with."""
+        if self.error is not None:
+            # Raised to several callers, one error would gather all their tracebacks.
+            raise self.error.with_traceback(None)
+        first = self.versions[0]
+        others = {} if len(set(self.versions)) == 1 else {at: name for at, name in enumerate(self.versions) if name != first}
+        return Scores(first, self.answers, self.model_seconds, others)
+
+    def tell(self, timing: Timing) -> None:
+        """Add to `timing` where its time went. It is over, or its caller leaves now."""
+        ended = self.admitted if self.ended is None else self.ended
+        sent = ended if self.sent is None else self.sent
+        timing.queue += sent - self.admitted
+        timing.upstream += ended - sent
+        timing.model += self.model_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some consecutive rows of one call."""
+
+    call: Call
+    start: int
+    stop: int
+
+
+@dataclass(eq=False, slots=True)
+class Parcel:
+    """Rows of one or more callers, to be sent in one call."""
+
+    parts: list[Part]
+    reason: str
+    """Why it was sent when it was: a slot was `free` when its rows came, they waited for one to be `freed`, so many waited that it is
+    `full`, or it was `halved`."""
+
+    sent: float
+    allowance: list[int]
+    """How many more parcels may be made of the first one that this one is a part of; shared by all of them."""
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        """All rows, in the order of the parts."""
+        if len(self.parts) == 1:
+            return list(self.parts[0].call.rows[self.parts[0].start : self.parts[0].stop])
+        return [row for part in self.parts for row in part.call.rows[part.start : part.stop]]
+
+    @property
+    def size(self) -> int:
+        """How many rows."""
+        return sum(part.stop - part.start for part in self.parts)
+
+    @property
+    def deadline(self) -> float:
+        """When the last of its callers stops waiting."""
+        return max(part.call.deadline for part in self.parts)
+
+
+class Lane:
+    """See the module. `send` is handed parcels, and is to have `answered` or `failed` called for each."""
+
+    def __init__(self, clock: Callable[[], float], send: Callable[[Parcel], None], sizes: Sizes) -> None:
+        self._clock = clock
+        self._send = send
+        self._sizes = sizes
+        # Ordered, and a caller who leaves is out of it at once.
+        self._queue: OrderedDict[Call, None] = OrderedDict()
+        self._halved: deque[Parcel] = deque()
+        self._last_answered = 0.0
+        self.queued = 0
+        """Rows that wait."""
+
+        self.under_way: set[Parcel] = set()
+        """Parcels that have been sent and are not back. Of one that comes back twice, only the first time counts."""
+
+        self.seconds_per_row = 0.0
+        """The pace of late, over all slots together; 0 if nothing is known of it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not (self.queued or self.under_way or self._halved)
+
+    def admit(self, rows: Sequence[list[Any]], deadline: float, settle: Callable[[Call], None]) -> Call:
+        """Queue a caller's rows; `pump` sends them. Raises Overloaded and UpstreamTimeout."""
+        now = self._clock()
+        if now >= deadline:
+            raise UpstreamTimeout("the call's budget was spent before the model server could be asked")
+        wait = self.queued * self.seconds_per_row
+        if self.queued and (self.queued + len(rows) > self._sizes.max_queued or now + wait > deadline):
+            raise Overloaded("more rows wait than can be answered in time", max(1, min(math.ceil(wait), _LONGEST_WAIT)))
+        call = Call(rows, deadline, settle, now, unanswered=len(rows))
+        if len(rows) > 1:
+            call.answers = [None] * len(rows)
+            call.versions = [""] * len(rows)
+        self._queue[call] = None
+        self.queued += len(rows)
+        return call
+
+    def leave(self, call: Call) -> None:
+        """Its caller waits no longer: rows that are not yet sent never will be, and nobody is told of those that are."""
+        if call.ended is None:
+            self._end(call)
+
+    def expire(self, call: Call) -> None:
+        """Its deadline has passed."""
+        if call.ended is None:
+            self._settle(call, _late(call))
+
+    def pump(self, reason: str = "free") -> None:
+        """Send while there is something to send and a slot to send it in."""
+        while len(self.under_way) < self._sizes.slots and (parcel := self._next(reason)) is not None:
+            self.under_way.add(parcel)
+            self._send(parcel)
+
+    def answered(self, parcel: Parcel, scores: Scores) -> None:
+        """A parcel came back: one answer per row, in order."""
+        if parcel not in self.under_way:
+            return
+        self.under_way.remove(parcel)
+        self._learn(parcel)
+        at = 0
+        for part in parcel.parts:
+            call, count = part.call, part.stop - part.start
+            if call.ended is None:
+                self._fill_in(part, scores, at)
+            at += count
+        self.pump("freed")
+
+    def failed(self, parcel: Parcel, error: TwotierError) -> None:
+        """A parcel did not come back. If that may be one caller's rows' fault, it is halved, so that the others are answered."""
+        if parcel not in self.under_way:
+            return
+        self.under_way.remove(parcel)
+        parts = [part for part in parcel.parts if part.call.ended is None]
+        if isinstance(error, UpstreamInvalid) and len(parts) > 1 and parcel.allowance[0] > 1:
+            parcel.allowance[0] -= 2
+            middle = len(parts) // 2
+            self._halved.extend(Parcel(half, "halved", 0.0, parcel.allowance) for half in (parts[:middle], parts[middle:]))
+        else:
+            for part in parts:
+                # Of a call with several rows, an earlier part may have ended it.
+                if part.call.ended is None:
+                    self._settle(part.call, error)
+        self.pump("freed")
+
+    def _next(self, reason: str) -> Parcel | None:
+        now = self._clock()
+        while self._halved:
+            parcel = self._halved.popleft()
+            self._drop_late(parcel.parts, now)
+            parcel.parts = [part for part in parcel.parts if part.call.ended is None]
+            if parcel.parts:
+                parcel.sent = now
+                return parcel
+        parts = self._take(now)
+        if not parts:
+            return None
+        # One guilty caller among n is found in log2(n) halvings, of which each makes two parcels.
+        return Parcel(parts, "full" if self.queued else reason, now, [2 * len(parts).bit_length()])
+
+    def _take(self, now: float) -> list[Part]:
+        """Take rows for one parcel off the queue, going round the callers so that each gets an even share of what room is left."""
+        room, parts = self._sizes.max_rows, list[Part]()
+        while room and self._queue:
+            share = max(1, room // len(self._queue))
+            for _ in range(len(self._queue)):
+                call, _ = self._queue.popitem(last=False)
+                if now >= call.deadline:
+                    self._settle(call, _late(call))
+                    continue
+                start = call.taken
+                call.taken = stop = min(start + share, start + room, len(call.rows))
+                if call.sent is None:
+                    call.sent = now
+                parts.append(Part(call, start, stop))
+                room -= stop - start
+                self.queued -= stop - start
+                if stop < len(call.rows):
+                    self._queue[call] = None
+                if not room:
+                    break
+        return _joined(parts)
+
+    def _drop_late(self, parts: Sequence[Part], now: float) -> None:
+        for part in parts:
+            if part.call.ended is None and now >= part.call.deadline:
+                self._settle(part.call, _late(part.call))
+
+    def _fill_in(self, part: Part, scores: Scores, at: int) -> None:
+        call, count = part.call, part.stop - part.start
+        if len(call.rows) == 1:
+            call.answers = [scores.answers[at]]
+            call.versions = [scores.version]
+        else:
+            call.answers[part.start : part.stop] = scores.answers[at : at + count]
+            call.versions[part.start : part.stop] = [scores.version] * count
+        call.model_seconds += scores.model_seconds
+        call.unanswered -= count
+        if not call.unanswered:
+            self._settle(call, None)
+
+    def _learn(self, parcel: Parcel) -> None:
+        """Learn the pace from the time since the parcel before it came back, or since it was sent if it was the only one.
+
+        A small parcel has much time per row, which says nothing of the pace of a busy lane but that it is no slower than that.
+        """
+        now = self._clock()
+        pace = (now - max(parcel.sent, self._last_answered)) / parcel.size
+        if parcel.reason == "full" or pace < self.seconds_per_row:
+            self.seconds_per_row += (pace - self.seconds_per_row) * (_LEARNING if self.seconds_per_row else 1.0)
+        self._last_answered = now
+
+    def _settle(self, call: Call, error: TwotierError | None) -> None:
+        call.error = error
+        self._end(call)
+        call.settle(call)
+
+    def _end(self, call: Call) -> None:
+        call.ended = self._clock()
+        self.queued -= len(call.rows) - call.taken
+        call.taken = len(call.rows)
+        self._queue.pop(call, None)
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    """Parts of one call that follow each other are one part."""
+    by_call: dict[int, Part] = {}
+    for part in parts:
+        before = by_call.get(id(part.call))
+        by_call[id(part.call)] = part if before is None else Part(part.call, before.start, part.stop)
+    return list(by_call.values())
+
+
+def _late(call: Call) -> UpstreamTimeout:
+    if call.sent is None:
+        return UpstreamTimeout("the call's budget was spent waiting for a place in a call to the model server: none of its rows was sent")
+    waited, left = (call.sent - call.admitted) * 1000, (call.deadline - call.sent) * 1000
+    where = f"{waited:.0f} ms waiting in the gateway, {left:.0f} ms with the model server"
+    return UpstreamTimeout(f"the model server did not answer within the call's budget: {where}")

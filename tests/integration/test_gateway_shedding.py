@@ -1,0 +1,117 @@
+"""More calls than a gateway may answer at once: whole POSTs are refused unread, and nothing else suffers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests import zoo
+from tests.asking import Answered, ask, post
+from tests.integration.model_server_calls import eventually, metric
+from tests.processes import Tier, gateway
+
+ROW = {"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}
+BODY = json.dumps(ROW).encode()
+LIMIT = 4
+
+
+@pytest.fixture(name="keeper")
+def _keeper() -> Iterator[zoo.Keeper]:
+    with zoo.zoo() as keeper:
+        yield keeper
+
+
+@pytest.fixture(name="tier")
+def _tier(keeper: zoo.Keeper, tmp_path: Path) -> Iterator[Tier]:
+    with gateway(keeper.url, tmp_path / "log", None, GATEWAY_MAX_REQUESTS=str(LIMIT)) as tier:
+        tier.wait_ready()
+        keeper.delay = 1.0
+        yield tier
+
+
+@contextlib.contextmanager
+def full(tier: Tier) -> Iterator[list[Future[Answered]]]:
+    """As many calls under way as may be."""
+    with ThreadPoolExecutor(LIMIT) as pool:
+        calls = [pool.submit(post, tier.url + "/iris/predict", ROW) for _ in range(LIMIT)]
+        assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") == LIMIT + 1)
+        yield calls
+
+
+def talk(tier: Tier, *pieces: bytes) -> bytes:
+    """Send pieces over one connection, a moment apart, and read the first answer's head."""
+    with socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.05)
+        return connection.recv(65536)
+
+
+def call(body: bytes = BODY, extra: bytes = b"", length: bytes | None = None) -> bytes:
+    """A whole call."""
+    size = b"Content-Length: %d" % len(body) if length is None else length
+    return b"POST /iris/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + size + b"\r\n" + extra + b"\r\n" + body
+
+
+def test_a_call_too_many_is_refused_at_once(tier: Tier) -> None:
+    """With a whole problem; those who were there before are answered, and so is whoever comes after."""
+    with full(tier) as calls:
+        refused = post(tier.url + "/iris/predict", ROW)
+        assert not any(one.done() for one in calls)
+        assert {200} == {one.result().status for one in calls}
+    assert (503, "application/problem+json", "1") == (refused.status, refused.headers["Content-Type"], refused.headers["Retry-After"])
+    assert ("/problems/overloaded", 503) == (refused.json["type"], refused.json["status"])
+    assert (32, refused.headers["X-Request-ID"]) == (len(refused.json["instance"]), refused.json["instance"])
+    assert refused.headers["Date"] and refused.headers["Server-Timing"]
+    assert 1 == metric(tier.url, 'twotier_gateway_requests_total{method="POST",route="refused unread",status="503"}')
+    assert 200 == post(tier.url + "/iris/predict", ROW).status
+
+
+def test_a_refused_caller_may_go_on_with_its_connection(tier: Tier) -> None:
+    """The next call over the same connection is answered once there is room."""
+    with socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
+        with full(tier):
+            for _ in range(2):
+                connection.sendall(call())
+                assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
+        connection.sendall(call())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (call()[:20], call()[20:]),
+        (call()[:-10], call()[-10:]),
+        (call(extra=b"Connection: close\r\n"),),
+        (call(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), b"Transfer-Encoding: chunked\r\n", b"X: y"),),
+        (call() + call(),),
+    ],
+    ids=["head in pieces", "body in pieces", "closing", "chunked", "two at once"],
+)
+def test_what_is_special_takes_the_long_way(tier: Tier, pieces: tuple[bytes, ...]) -> None:
+    """It is answered, whatever there is to do."""
+    with full(tier):
+        assert talk(tier, *pieces).startswith(b"HTTP/1.1 200 ")
+
+
+def test_probes_and_metrics_are_never_refused(tier: Tier) -> None:
+    """They matter most when there is too much to do."""
+    with full(tier):
+        assert [200, 200, 200] == [ask(tier.url + path).status for path in ("/livez", "/metrics", "/models")]
+
+
+def test_with_room_nobody_is_refused(tier: Tier) -> None:
+    """The negative control: one call fewer than may be, and the next is answered."""
+    with ThreadPoolExecutor(LIMIT) as pool:
+        calls = [pool.submit(post, tier.url + "/iris/predict", ROW) for _ in range(LIMIT - 1)]
+        assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") == LIMIT)
+        assert 200 == post(tier.url + "/iris/predict", ROW).status
+        assert {200} == {one.result().status for one in calls}

@@ -1,0 +1,238 @@
+"""Callers wait in lanes, on a real event loop; what carries their rows is a double that tells what it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.families.iris import FAMILY, IrisAnswer
+from twotier.gateway.dispatching import Dispatching
+from twotier.gateway.forwarding import Ask, Scores, Timing
+from twotier.gateway.lanes import Sizes
+from twotier.gateway.metrics import Metrics
+
+ASK = Ask(FAMILY, "champion")
+
+
+class Carrier:
+    """Answers each row with itself once `open` is set; it may be told to fail first."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.carried: list[tuple[Ask, list[int]]] = []
+        self.raises: Exception | None = None
+
+    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
+        """See `Forward`."""
+        self.carried.append((ask, [row[0] for row in rows]))
+        await self.open.wait()
+        if self.raises is not None:
+            raise self.raises
+        return Scores("log_reg_1", [IrisAnswer(output=str(row[0])) for row in rows], 0.001)
+
+
+Score = Callable[..., Awaitable[list[str]]]
+
+
+class Bench:
+    """A dispatcher over a carrier."""
+
+    def __init__(self, sizes: Sizes = Sizes(2, 8, 20), servers: int = 1) -> None:
+        self.carrier = Carrier()
+        self.metrics = Metrics()
+        self.dispatching = Dispatching(self.carrier, sizes, lambda: servers, self.metrics)
+
+    async def score(self, *rows: int, ask: Ask = ASK, seconds: float = 5, timing: Timing | None = None) -> list[str]:
+        """Score rows; what each was answered."""
+        deadline = time.monotonic() + seconds
+        scores = await self.dispatching.score(ask, [[row] for row in rows], deadline, timing or Timing())
+        return [getattr(answer, "output") for answer in scores.answers]
+
+    def metric(self, line: str) -> float:
+        """The value of a metric, 0 if it has none yet."""
+        found = [text for text in self.metrics.text().decode().splitlines() if text.startswith(line + " ")]
+        return float(found[0].split()[-1]) if found else 0.0
+
+
+async def test_callers_of_one_moment_travel_together() -> None:
+    """Rows that are read in the same turn of the event loop make one call."""
+    bench = Bench()
+    answers = await asyncio.gather(*(bench.score(row) for row in range(8)))
+    assert [[str(row)] for row in range(8)] == answers
+    assert [list(range(8))] == [rows for _, rows in bench.carrier.carried]
+    assert 1 == bench.metric('twotier_gateway_rows_per_call_count{family="iris"}')
+    assert 8 == bench.metric('twotier_gateway_rows_per_call_sum{family="iris"}')
+    assert 8 == bench.metric("twotier_gateway_queue_seconds_count")
+
+
+async def test_equal_asks_share_a_lane_and_others_do_not() -> None:
+    """An answer never has fields that its caller does not want, nor comes from a version that it did not name."""
+    bench = Bench()
+    asks = [ASK, Ask(FAMILY, "champion"), Ask(FAMILY, "log_reg_1"), Ask(FAMILY, "champion", frozenset({"probabilities"}))]
+    await asyncio.gather(*(bench.score(at, ask=ask) for at, ask in enumerate(asks)))
+    assert [(asks[0], [0, 1]), (asks[2], [2]), (asks[3], [3])] == bench.carrier.carried
+
+
+async def test_every_model_server_has_slots() -> None:
+    """With two servers, twice as many calls are under way."""
+    for servers, expected in ((1, 2), (2, 4)):
+        bench = Bench(Sizes(2, 1, 20), servers)
+        bench.carrier.open.clear()
+        waiting = [asyncio.create_task(bench.score(row)) for row in range(10)]
+        await asyncio.sleep(0.01)
+        assert expected == len(bench.carrier.carried)
+        assert 10 - expected == bench.metric("twotier_gateway_rows_queued")
+        bench.carrier.open.set()
+        await asyncio.gather(*waiting)
+
+
+async def test_timing_says_where_the_time_went() -> None:
+    """Waiting for a slot and being carried are told apart."""
+    bench = Bench(Sizes(1, 1, 20))
+    bench.carrier.open.clear()
+    first, second = Timing(), Timing()
+    waiting = [asyncio.create_task(bench.score(1, timing=first)), asyncio.create_task(bench.score(2, timing=second))]
+    await asyncio.sleep(0.05)
+    bench.carrier.open.set()
+    await asyncio.gather(*waiting)
+    assert first.queue < 0.05 <= first.upstream
+    assert second.upstream < 0.05 <= second.queue
+    assert 0.001 == first.model == second.model
+
+
+async def test_a_late_caller_is_told_at_its_deadline() -> None:
+    """Though its rows are under way, and though its neighbour goes on waiting."""
+    bench = Bench()
+    bench.carrier.open.clear()
+    late, patient = asyncio.create_task(bench.score(1, seconds=0.03)), asyncio.create_task(bench.score(2))
+    with pytest.raises(UpstreamTimeout, match="with the model server"):
+        await late
+    assert not patient.done()
+    bench.carrier.open.set()
+    assert ["2"] == await patient
+
+
+async def test_rows_that_expire_in_the_queue_are_counted() -> None:
+    """They are never sent."""
+    bench = Bench(Sizes(1, 1, 20))
+    bench.carrier.open.clear()
+    first = asyncio.create_task(bench.score(1))
+    await asyncio.sleep(0.01)
+    with pytest.raises(UpstreamTimeout, match="none of its rows was sent"):
+        await bench.score(2, 3, seconds=0.03)
+    bench.carrier.open.set()
+    await first
+    assert [[1]] == [rows for _, rows in bench.carrier.carried]
+    assert 2 == bench.metric('twotier_gateway_rows_shed_total{reason="expired"}')
+
+
+async def test_a_cancelled_caller_takes_its_rows_along() -> None:
+    """They are not sent, they are counted, and its neighbours are answered."""
+    bench = Bench(Sizes(1, 4, 20))
+    bench.carrier.open.clear()
+    first = asyncio.create_task(bench.score(1))
+    await asyncio.sleep(0.01)
+    leaver, neighbour = asyncio.create_task(bench.score(2, 3)), asyncio.create_task(bench.score(4))
+    await asyncio.sleep(0.01)
+    leaver.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+    bench.carrier.open.set()
+    assert (["1"], ["4"]) == (await first, await neighbour)
+    assert [[1], [4]] == [rows for _, rows in bench.carrier.carried]
+    assert 2 == bench.metric('twotier_gateway_rows_shed_total{reason="left"}')
+
+
+async def test_a_caller_cancelled_at_the_moment_it_is_answered() -> None:
+    """The answer finds nobody, and nothing breaks."""
+    bench = Bench()
+    bench.carrier.open.clear()
+    leaver, neighbour = asyncio.create_task(bench.score(1)), asyncio.create_task(bench.score(2))
+    await asyncio.sleep(0.01)
+    bench.carrier.open.set()
+    leaver.cancel()
+    assert ["2"] == await neighbour
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+
+
+async def test_too_many_rows_are_refused_at_once() -> None:
+    """And counted; whoever waits is answered all the same."""
+    bench = Bench(Sizes(1, 2, 4))
+    bench.carrier.open.clear()
+    waiting = [asyncio.create_task(bench.score(1, 2))]
+    await asyncio.sleep(0.01)
+    waiting.append(asyncio.create_task(bench.score(3, 4, 5)))
+    await asyncio.sleep(0.01)
+    with pytest.raises(Overloaded):
+        await bench.score(6, 7)
+    bench.carrier.open.set()
+    assert [["1", "2"], ["3", "4", "5"]] == await asyncio.gather(*waiting)
+    assert 2 == bench.metric('twotier_gateway_rows_shed_total{reason="overloaded"}')
+
+
+async def test_each_caller_gets_the_error_of_its_call() -> None:
+    """Every one of those who travelled together, and in words that do not gather tracebacks."""
+    bench = Bench()
+    bench.carrier.raises = UpstreamUnavailable("it is away")
+    raised = await asyncio.gather(*(bench.score(row) for row in range(5)), return_exceptions=True)
+    assert [bench.carrier.raises] * 5 == raised
+    assert 1 == len(bench.carrier.carried)
+
+
+async def test_a_fault_of_ours_fails_nobody_else() -> None:
+    """What nobody foresaw is an error of the gateway's, and the lane goes on."""
+    bench = Bench()
+    bench.carrier.raises = ZeroDivisionError("secret")
+    with pytest.raises(TwotierError, match="the gateway failed") as raised:
+        await bench.score(1)
+    assert type(raised.value) is TwotierError
+    bench.carrier.raises = None
+    assert ["2"] == await bench.score(2)
+
+
+async def test_a_guilty_caller_fails_alone() -> None:
+    """A call that fails as a whole is halved until the guilty row stands alone."""
+    bench = Bench(Sizes(2, 64, 100))
+
+    async def score(ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
+        if [13] in rows:
+            raise UpstreamInvalid("the model server failed while scoring")
+        return Scores("log_reg_1", [IrisAnswer(output=str(row[0])) for row in rows])
+
+    setattr(bench.carrier, "score", score)
+    results = await asyncio.gather(*(bench.score(row) for row in range(40)), return_exceptions=True)
+    assert [13] == [at for at, result in enumerate(results) if isinstance(result, UpstreamInvalid)]
+    assert [[str(at)] for at in range(40) if at != 13] == [result for result in results if isinstance(result, list)]
+    assert 0 < bench.metric('twotier_gateway_dispatched_total{reason="halved"}') <= 12
+
+
+async def test_names_without_end_do_not_fill_the_memory() -> None:
+    """Lanes that nobody waits in are forgotten when there are many; those at work are not."""
+    bench = Bench()
+    bench.carrier.open.clear()
+    patient = asyncio.create_task(bench.score(1))
+    await asyncio.sleep(0.01)
+    bench.carrier.open.set()
+    for number in range(600):
+        await bench.score(2, ask=Ask(FAMILY, f"log_reg_{number}"))
+    assert len(bench.dispatching._lanes) <= 256
+    assert ["1"] == await patient
+
+
+async def test_calls_under_way_end_with_the_loop() -> None:
+    """A carrier that is cancelled leaves nobody waiting."""
+    bench = Bench()
+    bench.carrier.open.clear()
+    waiting = asyncio.create_task(bench.score(1))
+    await asyncio.sleep(0.01)
+    for task in list(bench.dispatching._carrying):
+        task.cancel()
+    with pytest.raises(UpstreamUnavailable, match="is being stopped"):
+        await waiting

@@ -1,0 +1,452 @@
+"""The lane's rules, one by one, and then all at once: in whatever order things happen, every row gets its own answer or one problem."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.families.iris import IrisAnswer
+from twotier.family import Answer
+from twotier.gateway.forwarding import Scores, Timing
+from twotier.gateway.lanes import Call, Lane, Parcel, Sizes
+
+
+@dataclass
+class World:
+    """A lane, its clock, what it has sent and whom it has settled."""
+
+    sizes: Sizes
+    now: float = 100.0
+    sent: list[Parcel] = field(default_factory=list)
+    settled: list[Call] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.lane = Lane(lambda: self.now, self.sent.append, self.sizes)
+
+    def admit(self, *rows: int, budget: float = 10.0) -> Call:
+        """Admit rows, each of which is a number of its own, and pump."""
+        call = self.lane.admit([[row] for row in rows], self.now + budget, self.settled.append)
+        self.lane.pump()
+        return call
+
+    def answer(self, parcel: Parcel, version: str = "log_reg_1", model_seconds: float = 0.001) -> None:
+        """Have a parcel come back, each row answered by its own number."""
+        self.lane.answered(parcel, Scores(version, [own(row) for row in parcel.rows], model_seconds))
+
+
+def own(row: list[Any]) -> Answer:
+    """A row's own answer."""
+    return IrisAnswer(output=str(row[0]))
+
+
+def outputs(call: Call) -> list[str]:
+    """What a call was answered."""
+    return [getattr(answer, "output") for answer in call.scores().answers]
+
+
+def numbers(parcel: Parcel) -> list[int]:
+    """The rows of a parcel."""
+    return [row[0] for row in parcel.rows]
+
+
+def test_an_idle_lane_sends_at_once() -> None:
+    """Nothing is waited for."""
+    world = World(Sizes(1, 8, 100))
+    call = world.admit(1)
+    assert [[1]] == [numbers(parcel) for parcel in world.sent]
+    assert ("free", world.now) == (world.sent[0].reason, call.sent)
+
+
+def test_a_busy_lane_merges_what_waits() -> None:
+    """What comes while all slots are taken goes together when one is free."""
+    world = World(Sizes(1, 8, 100))
+    calls = [world.admit(row) for row in range(5)]
+    assert [[0]] == [numbers(parcel) for parcel in world.sent]
+    world.answer(world.sent[0])
+    assert [1, 2, 3, 4] == numbers(world.sent[1])
+    assert "freed" == world.sent[1].reason
+    world.answer(world.sent[1])
+    assert [["0"], ["1"], ["2"], ["3"], ["4"]] == [outputs(call) for call in calls]
+    assert world.lane.idle
+
+
+def test_slots_are_a_bound() -> None:
+    """No more parcels are under way than there are slots, and a slot that becomes free is used."""
+    world = World(Sizes(2, 8, 100))
+    for row in range(4):
+        world.admit(row)
+    assert [[0], [1]] == [numbers(parcel) for parcel in world.sent]
+    world.answer(world.sent[1])
+    assert [2, 3] == numbers(world.sent[2])
+    assert "freed" == world.sent[2].reason
+
+
+def test_many_rows_of_one_caller_do_not_hold_up_another() -> None:
+    """A single row finds a place in the very next parcel, however many rows of another caller wait before it."""
+    world = World(Sizes(1, 10, 1000))
+    world.admit(*range(200))
+    world.admit(1000)
+    world.answer(world.sent[0])
+    assert 1000 in numbers(world.sent[1])
+    assert (10, "full") == (world.sent[1].size, world.sent[1].reason)
+
+
+def test_callers_share_a_parcel_evenly() -> None:
+    """Two long calls advance at the same pace, and what one leaves over the other takes."""
+    world = World(Sizes(1, 10, 1000))
+    world.admit(-1)
+    world.admit(*range(100, 112))
+    world.admit(*range(200, 212))
+    world.admit(300)
+    world.answer(world.sent[0])
+    counted = Counter(row // 100 for row in numbers(world.sent[1]))
+    assert 10 == world.sent[1].size
+    assert 1 == counted[3]
+    assert {counted[1], counted[2]} <= {3, 4, 5, 6}
+    while len(world.lane.under_way):
+        world.answer(next(iter(world.lane.under_way)))
+    assert [[str(row) for row in range(100, 112)], [str(row) for row in range(200, 212)]] == sorted(
+        outputs(call) for call in world.settled if len(call.rows) > 1
+    )
+
+
+def test_late_rows_are_not_sent() -> None:
+    """A row whose deadline passed while it waited is answered by where its time went."""
+    world = World(Sizes(1, 8, 100))
+    world.admit(1)
+    late, other = world.admit(2, budget=1), world.admit(3)
+    world.now += 1
+    world.answer(world.sent[0])
+    assert [3] == numbers(world.sent[1])
+    assert late in world.settled and other not in world.settled
+    with pytest.raises(UpstreamTimeout, match="none of its rows was sent"):
+        late.scores()
+
+
+def test_late_answers_say_where_the_time_went() -> None:
+    """A row that was sent in time and not answered in time is told how long it waited for what."""
+    world = World(Sizes(1, 8, 100))
+    world.admit(1)
+    call = world.admit(2, budget=1)
+    world.now += 0.25
+    world.answer(world.sent[0])
+    world.now += 0.75
+    world.lane.expire(call)
+    with pytest.raises(UpstreamTimeout, match="250 ms waiting in the gateway, 750 ms with the model server"):
+        call.scores()
+    timing = Timing()
+    call.tell(timing)
+    assert (0.25, 0.75) == (timing.queue, timing.upstream)
+    world.answer(world.sent[1])
+    assert 1 == world.settled.count(call)
+
+
+def test_a_spent_budget_is_refused_at_the_door() -> None:
+    """It never waits."""
+    with pytest.raises(UpstreamTimeout, match="before the model server could be asked"):
+        World(Sizes(1, 8, 100)).admit(1, budget=0)
+
+
+def test_the_queue_is_bounded() -> None:
+    """Rows beyond the bound are refused at once, with a time to come back; those before it are answered."""
+    world = World(Sizes(1, 2, 3))
+    world.admit(1)
+    world.admit(2, 3, 4)
+    with pytest.raises(Overloaded) as raised:
+        world.admit(5)
+    assert 1 == raised.value.retry_after
+    assert 3 == world.lane.queued
+
+
+def test_an_empty_lane_takes_a_call_longer_than_the_bound() -> None:
+    """Else it could never be answered."""
+    world = World(Sizes(1, 2, 3))
+    call = world.admit(*range(9))
+    while len(world.lane.under_way):
+        world.answer(next(iter(world.lane.under_way)))
+    assert [str(row) for row in range(9)] == outputs(call)
+
+
+def paced(seconds: float) -> World:
+    """A lane that has lately taken so long for each parcel of two rows, with eight rows waiting."""
+    world = World(Sizes(1, 2, 1000))
+    world.admit(*range(100), budget=1000)
+    for _ in range(45):
+        world.now += seconds
+        world.answer(next(iter(world.lane.under_way)))
+    return world
+
+
+def test_rows_that_cannot_be_answered_in_time_are_refused_at_once() -> None:
+    """At a second per row, eight rows that wait leave no hope within five seconds, and some within twenty."""
+    world = paced(2.0)
+    assert 8 == world.lane.queued
+    with pytest.raises(Overloaded) as raised:
+        world.admit(1000, budget=5)
+    assert 8 == raised.value.retry_after
+    world.admit(1000, budget=20)
+
+
+def test_a_quick_lane_takes_the_same_rows() -> None:
+    """The negative control: at a millisecond per row, five seconds are plenty."""
+    paced(0.002).admit(1000, budget=5)
+
+
+def test_a_slow_single_row_says_little_of_the_pace() -> None:
+    """A lone row that took a second must not have a burst refused."""
+    world = World(Sizes(1, 8, 1000))
+    world.admit(1)
+    world.now += 1
+    world.answer(world.sent[0])
+    for row in range(100):
+        world.admit(row, budget=5)
+
+
+def test_who_leaves_is_not_sent() -> None:
+    """Rows of a caller who left are taken out of the queue; its neighbours are answered."""
+    world = World(Sizes(1, 8, 100))
+    world.admit(1)
+    leaver, neighbour = world.admit(2, 3), world.admit(4)
+    world.lane.leave(leaver)
+    assert 1 == world.lane.queued
+    world.answer(world.sent[0])
+    assert [4] == numbers(world.sent[1])
+    world.answer(world.sent[1])
+    assert ["4"] == outputs(neighbour)
+    assert leaver not in world.settled
+
+
+def test_who_leaves_while_its_rows_are_under_way_is_told_nothing() -> None:
+    """Its answer comes back to nobody, and its neighbour's to its neighbour."""
+    world = World(Sizes(1, 8, 100))
+    world.admit(1)
+    leaver, neighbour = world.admit(2), world.admit(3)
+    world.answer(world.sent[0])
+    world.lane.leave(leaver)
+    world.answer(world.sent[1])
+    assert ["3"] == outputs(neighbour)
+    assert leaver not in world.settled
+
+
+def serve(world: World, guilty: set[int]) -> int:
+    """Answer all parcels; one with a guilty row in it fails as a whole. Returns how many were needed."""
+    while world.lane.under_way:
+        parcel = next(iter(world.lane.under_way))
+        if guilty.intersection(numbers(parcel)):
+            world.lane.failed(parcel, UpstreamInvalid("it broke"))
+        else:
+            world.answer(parcel)
+    return len(world.sent)
+
+
+def test_one_guilty_caller_among_forty_fails_alone() -> None:
+    """Thirty-nine are answered, and it takes no more parcels than halving does."""
+    world = World(Sizes(1, 64, 1000))
+    world.admit(-1)
+    calls = [world.admit(row) for row in range(40)]
+    assert serve(world, {17}) <= 2 + 2 * 6
+    failed = [at for at, call in enumerate(calls) if call.error is not None]
+    assert [17] == failed
+    assert [[str(at)] for at in range(40) if at != 17] == [outputs(call) for call in calls if call.error is None]
+
+
+def test_a_server_that_fails_always_is_not_asked_without_end() -> None:
+    """Every caller gets the error, and the parcels stay few."""
+    world = World(Sizes(1, 64, 1000))
+    world.admit(-1)
+    calls = [world.admit(row) for row in range(40)]
+    assert serve(world, set(range(-1, 40))) <= 2 + 2 * 6
+    assert all(isinstance(call.error, UpstreamInvalid) for call in calls)
+
+
+def test_a_server_that_is_away_is_not_asked_again() -> None:
+    """Halving finds guilty rows; a server that cannot be reached has none."""
+    world = World(Sizes(1, 64, 1000))
+    world.admit(-1)
+    calls = [world.admit(row) for row in range(4)]
+    world.answer(world.sent[0])
+    world.lane.failed(world.sent[1], UpstreamUnavailable("it is away"))
+    assert 2 == len(world.sent)
+    assert all(isinstance(call.error, UpstreamUnavailable) for call in calls)
+
+
+def test_a_halved_parcel_leaves_late_callers_out() -> None:
+    """No row is sent after its deadline, the second time neither."""
+    world = World(Sizes(1, 64, 1000))
+    world.admit(-1)
+    late, other = world.admit(1, budget=1), world.admit(2)
+    world.answer(world.sent[0])
+    world.now += 2
+    world.lane.failed(world.sent[1], UpstreamInvalid("it broke"))
+    assert [2] == numbers(world.sent[2])
+    assert isinstance(late.error, UpstreamTimeout)
+    world.answer(world.sent[2])
+    assert ["2"] == outputs(other)
+
+
+def test_a_failed_part_ends_its_call_once() -> None:
+    """Of a call in several parcels, the first failure counts; what still waits is not sent."""
+    world = World(Sizes(2, 2, 1000))
+    call = world.admit(*range(10))
+    world.lane.failed(world.sent[0], UpstreamUnavailable("it is away"))
+    world.lane.failed(world.sent[1], UpstreamUnavailable("it is away"))
+    assert ([call], 2, 0) == (world.settled, len(world.sent), world.lane.queued)
+    assert world.lane.idle
+
+
+def test_rows_say_which_version_answered_them() -> None:
+    """If an alias moves while a long call is under way, each row names its own version, and model times add up."""
+    world = World(Sizes(1, 2, 1000))
+    call = world.admit(1, 2, 3)
+    world.answer(world.sent[0], "log_reg_1", 0.25)
+    world.answer(world.sent[1], "log_reg_2", 0.5)
+    scores = call.scores()
+    assert ("log_reg_1", {2: "log_reg_2"}, 0.75) == (scores.version, scores.others, scores.model_seconds)
+
+
+def test_a_parcel_that_comes_back_twice_counts_once() -> None:
+    """The second time changes nothing, whatever it says."""
+    world = World(Sizes(1, 8, 100))
+    call = world.admit(1)
+    world.answer(world.sent[0])
+    world.answer(world.sent[0], "log_reg_9")
+    world.lane.failed(world.sent[0], UpstreamUnavailable("it is away"))
+    assert ("log_reg_1", [call]) == (call.scores().version, world.settled)
+
+
+class Machine(RuleBasedStateMachine):
+    """Arrivals, sizes, cancels, poison rows, failures, slow and repeated replies, in any order."""
+
+    @initialize(slots=st.integers(1, 3), max_rows=st.integers(1, 6), max_queued=st.integers(1, 20))
+    def begin(self, slots: int, max_rows: int, max_queued: int) -> None:
+        """An empty lane."""
+        self.world = World(Sizes(slots, max_rows, max_queued))
+        self.lane = self.world.lane
+        self.lane._send = self.sent
+        self.calls: list[Call] = []
+        self.left: set[int] = set()
+        self.poison: set[int] = set()
+        self.back: list[Parcel] = []
+        self.times_sent: Counter[int] = Counter()
+        self.next_row = 0
+
+    def sent(self, parcel: Parcel) -> None:
+        """What must hold of everything that is sent."""
+        assert 1 <= parcel.size <= self.world.sizes.max_rows
+        assert len(parcel.rows) == parcel.size
+        for part in parcel.parts:
+            assert part.start < part.stop
+            assert part.call.ended is None
+            assert self.world.now < part.call.deadline
+            assert id(part.call) not in self.left
+        if parcel.reason != "halved":
+            self.times_sent.update(numbers(parcel))
+            assert all(self.times_sent[row] == 1 for row in numbers(parcel))
+        self.world.sent.append(parcel)
+
+    @rule(count=st.integers(1, 15), budget=st.floats(0, 5), poisoned=st.booleans())
+    def arrive(self, count: int, budget: float, poisoned: bool) -> None:
+        """A caller comes."""
+        rows = range(self.next_row, self.next_row + count)
+        self.next_row += count
+        if poisoned:
+            self.poison.add(rows[count // 2])
+        empty = not self.lane.queued
+        try:
+            self.calls.append(self.world.admit(*rows, budget=budget))
+            assert empty or self.lane.queued <= self.world.sizes.max_queued
+        except Overloaded:
+            assert not empty
+        except UpstreamTimeout:
+            assert self.world.now + budget <= self.world.now
+
+    @rule(seconds=st.floats(0, 2))
+    def wait(self, seconds: float) -> None:
+        """Time passes; the timers of some callers fire."""
+        self.world.now += seconds
+        for call in self.calls:
+            if call.deadline <= self.world.now:
+                self.lane.expire(call)
+
+    @rule(seconds=st.floats(0, 2))
+    def wait_without_timers(self, seconds: float) -> None:
+        """Time passes, and the timers are late."""
+        self.world.now += seconds
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        """A caller leaves, perhaps after it was answered."""
+        call = data.draw(st.sampled_from(self.calls))
+        if call.ended is None:
+            self.left.add(id(call))
+        self.lane.leave(call)
+
+    @precondition(lambda self: self.lane.under_way)
+    @rule(data=st.data(), version=st.sampled_from(["log_reg_1", "log_reg_2"]))
+    def come_back(self, data: st.DataObject, version: str) -> None:
+        """Any parcel comes back; poison makes it fail as a whole."""
+        parcel = data.draw(st.sampled_from(sorted(self.lane.under_way, key=self.world.sent.index)))
+        self.back.append(parcel)
+        if self.poison.intersection(numbers(parcel)):
+            self.lane.failed(parcel, UpstreamInvalid("it broke"))
+        else:
+            self.world.answer(parcel, version)
+
+    @precondition(lambda self: self.lane.under_way)
+    @rule(data=st.data(), error=st.sampled_from([UpstreamUnavailable, UpstreamTimeout, UpstreamInvalid, TwotierError]))
+    def fail(self, data: st.DataObject, error: type[TwotierError]) -> None:
+        """Any parcel fails, through no fault of its rows."""
+        parcel = data.draw(st.sampled_from(sorted(self.lane.under_way, key=self.world.sent.index)))
+        self.back.append(parcel)
+        self.lane.failed(parcel, error("it broke"))
+
+    @precondition(lambda self: self.back)
+    @rule(data=st.data())
+    def come_back_again(self, data: st.DataObject) -> None:
+        """A reply comes twice."""
+        parcel = data.draw(st.sampled_from(self.back))
+        self.world.answer(parcel, "log_reg_3")
+
+    @invariant()
+    def bounds_hold(self) -> None:
+        """Nothing grows beyond its bound, nothing waits without need, and the counts are true."""
+        if not hasattr(self, "lane"):
+            return
+        assert len(self.lane.under_way) <= self.world.sizes.slots
+        assert sum(len(call.rows) - call.taken for call in self.calls if call.ended is None) == self.lane.queued
+        assert not self.lane.queued or len(self.lane.under_way) == self.world.sizes.slots
+
+    @invariant()
+    def everybody_is_settled_once_and_rightly(self) -> None:
+        """Each answer is the row's own."""
+        if not hasattr(self, "lane"):
+            return
+        assert all(count == 1 for count in Counter(map(id, self.world.settled)).values())
+        for call in self.world.settled:
+            assert id(call) not in self.left
+            if call.error is None:
+                scores = call.scores()
+                assert [own(row) for row in call.rows] == scores.answers
+                assert {scores.version, *scores.others.values()} <= {"log_reg_1", "log_reg_2"}
+
+    def teardown(self) -> None:
+        """Once all parcels are back, nobody waits any more."""
+        if not hasattr(self, "lane"):
+            return
+        while self.lane.under_way:
+            self.world.answer(next(iter(self.lane.under_way)))
+        assert self.lane.idle
+        assert {id(call) for call in self.calls} == {id(call) for call in self.world.settled} | self.left
+        self.everybody_is_settled_once_and_rightly()
+
+
+Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestLane = Machine.TestCase

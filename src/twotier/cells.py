@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 __all__ = ["Money", "Number", "Percent", "choice"]
 
 _DIGITS = r"[0-9]+(\.[0-9]*)?|\.[0-9]+"
-_PLAIN = rf"[-+]?({_DIGITS})([eE](-[0-9]{{1,3}}|\\+?[0-9]{{1,2}}))?"
+_PLAIN = rf"[-+]?({_DIGITS})([eE](-[0-9]{{1,3}}|\+?[0-9]{{1,2}}))?"
 _SUM = rf"\$? ?([0-9]{{1,3}}(,[0-9]{{3}})+(\.[0-9]*)?|{_DIGITS})"
 _MOST = 40
 

@@ -108,7 +108,7 @@ def test_every_family_infers_as_it_predicts(inferring: Tiers, client: triton.Inf
             name = output["name"]
             expected = [one[name] for one in native]
             if len(output["shape"]) == 2:
-                keys = output["parameters"]["names"]
+                keys = json.loads(output["parameters"]["names"])
                 expected = [[one[key] for key in keys] for one in expected]
             assert (described["datatype"], expected) == (output["datatype"], decoded(result.as_numpy(name)))
             assert binary == ("binary_data_size" in output.get("parameters", {}))
@@ -129,7 +129,8 @@ def test_metadata(client: triton.InferenceServerClient) -> None:
 
     assert [{"name": "input", "datatype": "FP64", "shape": [-1, 4]}] == iris["inputs"]
     assert [("output", "BYTES", [-1]), ("probabilities", "FP64", [-1, -1])] == [tuple(one.values()) for one in iris["outputs"]]
-    assert (["log_reg_1"], ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]) == (iris["versions"], iris["parameters"]["classes"])
+    assert ["log_reg_1"] == iris["versions"]
+    assert ["Iris-setosa", "Iris-versicolor", "Iris-virginica"] == json.loads(iris["parameters"]["classes"])
     assert [("size", "FP64"), ("way", "BYTES"), ("note", "BYTES"), ("weight", "FP64"), ("stamps", "INT64")] == [
         (one["name"], one["datatype"]) for one in kinds["inputs"]
     ]

@@ -172,5 +172,6 @@ def _tensor(spec: Spec, fields: list[Any]) -> tuple[dict[str, Any], list[Any]]:
     names = list(fields[0])
     if any(list(field) != names for field in fields):
         raise UpstreamInvalid(f"not all answers' {spec.name} are of the same names, so they make no tensor")
-    made |= {"shape": [len(fields), len(names)], "parameters": {"names": names}}
+    # The protocol's parameters are single values, so a list goes as a text of JSON.
+    made |= {"shape": [len(fields), len(names)], "parameters": {"names": dumps(names).decode()}}
     return made, [value for field in fields for value in field.values()]

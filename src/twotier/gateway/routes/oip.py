@@ -27,7 +27,7 @@ from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.readiness import Lifecycle, assess
 from twotier.gateway.rows import refusal
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.strict_json import loads
+from twotier.gateway.strict_json import dumps, loads
 from twotier.gateway.tensors import InferRequest
 from twotier.gateway.versions import checked
 
@@ -77,7 +77,7 @@ def add(
                 "platform": "scikit-learn",
                 "inputs": [spec.describe() for spec in inference.inputs(family).values()],
                 "outputs": [spec.describe() for spec in inference.outputs(family).values()],
-                "parameters": {"classes": card.classes},
+                "parameters": {"classes": dumps(card.classes).decode()},
             }
         )
 
@@ -169,10 +169,15 @@ def _object(description: str, *names: str) -> dict[str, Any]:
 
 def _example(family: Family) -> dict[str, Any]:
     """A request for the family's first example."""
-    row = family.examples[0].row
-    tensors = []
-    for spec in inference.inputs(family).values():
-        data = [[row.get(name) for name in family.features]] if family.numeric else [row.get(spec.name)]
-        if data != [None]:
-            tensors.append(spec.describe() | {"shape": [1, *spec.shape[1:]], "data": data})
-    return {"id": "1", "inputs": tensors}
+    row = {family.aliases.get(name, name): value for name, value in family.examples[0].row.items()}
+    specs = inference.inputs(family)
+    if family.numeric:
+        return {"id": "1", "inputs": [specs["input"].describe() | _values([[row.get(name) for name in family.features]])]}
+    cells = [(specs[name], value) for name, value in row.items() if value is not None]
+    # A number may be told as text too, where the family takes that.
+    texts = {"datatype": "BYTES"}
+    return {"id": "1", "inputs": [spec.describe() | (texts if isinstance(cell, str) else {}) | _values([cell]) for spec, cell in cells]}
+
+
+def _values(data: list[Any]) -> dict[str, Any]:
+    return {"shape": [1, *(len(row) for row in data if isinstance(row, list))], "data": data}

@@ -400,7 +400,7 @@ async def test_model_servers_come_and_go_with_their_addresses(alike: tuple[zoo.K
         text = metrics.text().decode()
         assert f'model_server_up{{server="{url} at 127.0.0.2"}}' in text
         assert "127.0.0.1" not in text
-        assert [] == [writer for writer in one.open if not writer.is_closing()]
+        await until(lambda: not one.open)
 
 
 async def test_a_name_that_is_lost_keeps_its_addresses(alike: tuple[zoo.Keeper, zoo.Keeper]) -> None:

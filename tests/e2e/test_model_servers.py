@@ -16,6 +16,9 @@ from tests.integration.model_server_calls import eventually, metric
 from tests.processes import Tier, free_port, gateway, model_server
 from twotier.gateway.retrying import RESERVE
 
+# Up to three model servers are started in each of them, which takes a while on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 Measured = Callable[[str, float], None]
 
 SCORED = "twotier_gateway_upstream_calls_total{.*/score"

@@ -27,7 +27,7 @@ from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
 
 ROW: list[Any] = [5.0, 2.0, 3.0, 4.0]
-BROKEN = {**zoo.UNAVAILABLE, "gone": zoo.well}
+BROKEN = {**zoo.INVALID, **zoo.UNAVAILABLE, "gone": zoo.well}
 
 
 @pytest.fixture(name="keepers")
@@ -40,7 +40,9 @@ def _keepers() -> Iterator[tuple[zoo.Keeper, zoo.Keeper]]:
 async def opened(*keepers: zoo.Keeper, **settings: Any) -> AsyncIterator[tuple[Upstream, Metrics]]:
     """The way to these model servers."""
     metrics = Metrics()
-    async with Upstream(GatewaySettings(model_servers=[keeper.url for keeper in keepers], **settings), metrics) as upstream:
+    # On a busy machine even a connection takes its time.
+    given = GatewaySettings(model_servers=[keeper.url for keeper in keepers], connect_seconds=30, **settings)
+    async with Upstream(given, metrics) as upstream:
         yield upstream, metrics
 
 
@@ -103,9 +105,16 @@ async def test_least_busy_first(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
 
 @pytest.mark.parametrize(
     ("habit", "reason"),
-    [("closes", "broken_off"), ("resets", "broken_off"), ("status 503", "refused"), ("status 429", "refused"), ("gone", "connect")],
+    [
+        ("closes", "broken_off"),
+        ("resets", "broken_off"),
+        ("truncated body", "broken_off"),
+        ("status 503", "refused"),
+        ("status 429", "refused"),
+        ("gone", "connect"),
+    ],
 )
-async def test_a_call_that_was_not_answered_goes_to_another(keepers: tuple[zoo.Keeper, zoo.Keeper], habit: str, reason: str) -> None:
+async def test_a_call_that_was_not_wholly_answered_goes_to_another(keepers: tuple[zoo.Keeper, zoo.Keeper], habit: str, reason: str) -> None:
     """Whatever ails one model server, every call is answered by the other, and after a few nobody tries the first one."""
     bad, good = keepers
     bad.habit = BROKEN[habit]
@@ -118,7 +127,7 @@ async def test_a_call_that_was_not_answered_goes_to_another(keepers: tuple[zoo.K
         assert State.CLOSED == sample(metrics, "model_server_circuit", server=good.url)
 
 
-@pytest.mark.parametrize("habit", ["status 500", "garbage", "truncated body"])
+@pytest.mark.parametrize("habit", ["status 500", "garbage", "too few answers"])
 async def test_an_answer_however_bad_is_not_asked_for_again(keepers: tuple[zoo.Keeper, zoo.Keeper], habit: str) -> None:
     """The negative control: calls that were answered invalidly fail, but a model server that only does that is soon left alone."""
     bad, _ = keepers
@@ -219,8 +228,10 @@ async def test_hurried_callers_do_not_speak_against_it(keepers: tuple[zoo.Keeper
         assert ["CircuitOpen"] == await outcomes(score(upstream))
 
 
-async def test_connections_that_are_slow_to_make_do_not_speak_against_it() -> None:
-    """It may be the gateway itself, or a crowd of callers, that takes the time. A connection that is refused is another matter."""
+async def test_connections_that_are_slow_to_make(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
+    """It may be the gateway itself, or a crowd of callers, that takes the time: a lone model server is asked again and again, and left
+    alone only if there is another. A connection that is refused is another matter.
+    """
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         # The system lets in one more than the backlog says, and has others wait.
@@ -231,6 +242,11 @@ async def test_connections_that_are_slow_to_make_do_not_speak_against_it() -> No
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
         async with Upstream(GatewaySettings(model_servers=[url], connect_seconds=0.05), Metrics()) as upstream:
             assert {"UpstreamUnavailable"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
+        both = GatewaySettings(model_servers=[url, keepers[0].url], connect_seconds=0.05)
+        metrics = Metrics()
+        async with Upstream(both, metrics) as upstream:
+            assert {"ok"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
+        assert State.OPEN == sample(metrics, "model_server_circuit", server=url)
     async with Upstream(GatewaySettings(model_servers=[url]), Metrics()) as upstream:
         assert {"UpstreamUnavailable", "CircuitOpen"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
 
@@ -400,7 +416,7 @@ async def test_model_servers_come_and_go_with_their_addresses(alike: tuple[zoo.K
         text = metrics.text().decode()
         assert f'model_server_up{{server="{url} at 127.0.0.2"}}' in text
         assert "127.0.0.1" not in text
-        assert [] == [writer for writer in one.open if not writer.is_closing()]
+        await until(lambda: not one.open)
 
 
 async def test_a_name_that_is_lost_keeps_its_addresses(alike: tuple[zoo.Keeper, zoo.Keeper]) -> None:

@@ -32,7 +32,8 @@ def _keeper() -> Iterator[zoo.Keeper]:
 
 @pytest_asyncio.fixture(name="upstream")
 async def _upstream(keeper: zoo.Keeper) -> AsyncIterator[Upstream]:
-    async with Upstream(GatewaySettings(model_servers=[keeper.url]), Metrics()) as upstream:
+    # On a busy machine even a connection takes its time.
+    async with Upstream(GatewaySettings(model_servers=[keeper.url], connect_seconds=30), Metrics()) as upstream:
         yield upstream
         # Whatever went wrong, no connection is left in use.
         assert set() == acquired(upstream)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import aiohttp
 
-from twotier.errors import UpstreamError, UpstreamUnavailable
+from twotier.errors import UpstreamError, UpstreamTimeout
 
 __all__ = ["CONNECTING", "Attempt", "Reason", "RetryBudget", "reason_to_resend"]
 
@@ -18,6 +18,7 @@ MOST = 100.0
 """What may be saved up, for the moment when a model server dies with many calls under way."""
 
 CONNECTING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_BROKEN_OFF = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError)
 
 
 class Reason(StrEnum):
@@ -27,10 +28,12 @@ class Reason(StrEnum):
     """It was never sent: there was no connection."""
 
     IDLE_CLOSE = "idle_close"
-    """A connection out of the pool was closed as the call was written into it. Nothing speaks against the model server."""
+    """A connection out of the pool was closed before an answer began. Nothing speaks against the model server."""
 
     BROKEN_OFF = "broken_off"
-    """A new connection was closed before an answer began. The call itself may have felled the model server."""
+    """The connection was closed before the whole answer was there, of which nothing has been passed on. The call itself may have felled the
+    model server.
+    """
 
     REFUSED = "refused"
     """The model server says that it cannot serve now."""
@@ -80,14 +83,14 @@ def reason_to_resend(error: UpstreamError, attempt: Attempt, pure: bool = True) 
 
     What is not `pure` must not be done twice, so it may be sent again only if it was surely never sent.
     """
-    if not isinstance(error, UpstreamUnavailable):
-        return None
     if not pure:
         return Reason.CONNECT if isinstance(error.__cause__, CONNECTING) else None
     if attempt.given_up:
         return Reason.GIVEN_UP
-    if attempt.answered:
-        return Reason.REFUSED if attempt.refused else None
+    if attempt.refused:
+        return Reason.REFUSED
     if isinstance(error.__cause__, CONNECTING):
         return Reason.CONNECT
-    return Reason.IDLE_CLOSE if attempt.reused else Reason.BROKEN_OFF
+    if isinstance(error, UpstreamTimeout) or not isinstance(error.__cause__, _BROKEN_OFF):
+        return None
+    return Reason.IDLE_CLOSE if attempt.reused and not attempt.answered else Reason.BROKEN_OFF

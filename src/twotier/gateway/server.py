@@ -45,8 +45,15 @@ class Server:
     """One of them."""
 
     def __init__(
-        self, place: Place, settings: GatewaySettings, metrics: Metrics, fresh: aiohttp.ClientSession, clock: Callable[[], float]
+        self,
+        place: Place,
+        settings: GatewaySettings,
+        metrics: Metrics,
+        fresh: aiohttp.ClientSession,
+        spare: Callable[[Server], bool],
+        clock: Callable[[], float],
     ) -> None:
+        """`spare` says whether another one can be asked instead."""
         self.name = place.name
         self.breaker = Breaker(clock)
         self.missed = 0
@@ -63,6 +70,7 @@ class Server:
         self._circuit = metrics.circuit.labels(place.name)
         self._circuit.set(self.breaker.state)
         self._fresh = fresh
+        self._spare = spare
         self._pool: aiohttp.ClientSession | None = None
         self._clock = clock
         self._calls: set[asyncio.Timeout] = set()
@@ -135,8 +143,10 @@ class Server:
 
     def _shown_by(self, error: UpstreamError, attempt: Attempt, begun: float) -> bool | None:
         """What a call that failed shows of the model server: that it is not sound, or nothing."""
-        if isinstance(error, UpstreamTimeout) or isinstance(error.__cause__, TimeoutError):
-            # The caller may have been in a hurry, its model slow, or this process too busy to connect in time. Only if nobody was answered
-            # for long is it the model server.
+        if isinstance(error.__cause__, aiohttp.ConnectionTimeoutError):
+            # This process may have been too busy to connect in time. A doubt is enough to ask another, but not to ask nobody.
+            return False if self._spare(self) else None
+        if isinstance(error, UpstreamTimeout):
+            # The caller may have been in a hurry, or its model slow. Only if nobody was answered for long is it the model server.
             return False if self._clock() - max(begun, self._sound_at) >= _PATIENCE else None
         return None if reason_to_resend(error, attempt) is Reason.IDLE_CLOSE else False

@@ -128,9 +128,12 @@ class Servers:
         if answered and server.missed:
             server.breaker.end_pause()
         server.missed = 0 if answered else server.missed + 1
-        if server.down() and any(other.able() for other in self.all()):
+        if server.down() and self._spare(server):
             server.give_up()
             self._in_background(server.close())
+
+    def _spare(self, server: Server) -> bool:
+        return any(other.able() for other in self.all() if other is not server)
 
     async def _follow(self, origin: _Origin) -> None:
         """Keep to the addresses of a name."""
@@ -155,7 +158,7 @@ class Servers:
         servers = self._by_origin[origin]
         for place in places:
             if place not in servers:
-                servers[place] = Server(place, self._settings, self._metrics, self.fresh, time.monotonic)
+                servers[place] = Server(place, self._settings, self._metrics, self.fresh, self._spare, time.monotonic)
                 _log.info("model server found", server=place.name)
         for place, server in list(servers.items()):
             server.leaving = place not in places

@@ -9,11 +9,15 @@ from twotier.errors import CircuitOpen, UpstreamError, UpstreamInvalid, Upstream
 from twotier.gateway.retrying import MOST, RESERVE, Attempt, Reason, RetryBudget, reason_to_resend
 
 
-def unavailable(cause: Exception | None = None) -> UpstreamUnavailable:
+def because(error: UpstreamError, cause: Exception | None) -> UpstreamError:
     """The error, for that reason."""
-    error = UpstreamUnavailable("words")
     error.__cause__ = cause
     return error
+
+
+def unavailable(cause: Exception | None = None) -> UpstreamError:
+    """A model server that did not answer, for that reason."""
+    return because(UpstreamUnavailable("words"), cause)
 
 
 @pytest.mark.parametrize(
@@ -25,15 +29,18 @@ def unavailable(cause: Exception | None = None) -> UpstreamUnavailable:
         (unavailable(), Attempt(answered=True, refused=True), Reason.REFUSED),
         (unavailable(), Attempt(given_up=True), Reason.GIVEN_UP),
         (unavailable(), Attempt(given_up=True, answered=True), Reason.GIVEN_UP),
-        (unavailable(aiohttp.ClientOSError()), Attempt(answered=True), None),
-        (unavailable(aiohttp.ClientOSError()), Attempt(answered=True, reused=True), None),
-        (UpstreamTimeout("words"), Attempt(), None),
-        (UpstreamTimeout("words"), Attempt(reused=True), None),
+        (unavailable(aiohttp.ClientOSError()), Attempt(answered=True), Reason.BROKEN_OFF),
+        (unavailable(aiohttp.ClientOSError()), Attempt(answered=True, reused=True), Reason.BROKEN_OFF),
+        (because(UpstreamInvalid("words"), aiohttp.ClientPayloadError()), Attempt(answered=True), Reason.BROKEN_OFF),
+        (because(UpstreamTimeout("words"), TimeoutError()), Attempt(), None),
+        (because(UpstreamTimeout("words"), aiohttp.SocketTimeoutError()), Attempt(reused=True), None),
+        (UpstreamTimeout("words"), Attempt(answered=True), None),
+        (because(UpstreamInvalid("words"), ValueError()), Attempt(), None),
         (UpstreamInvalid("words"), Attempt(answered=True), None),
     ],
 )
-def test_only_what_was_not_answered_is_sent_again(error: UpstreamError, attempt: Attempt, expected: Reason | None) -> None:
-    """No connection, one that broke off before the answer, a refusal to serve now: yes. A time-out or any other answer: no."""
+def test_only_what_was_not_wholly_answered_is_sent_again(error: UpstreamError, attempt: Attempt, expected: Reason | None) -> None:
+    """No connection, one that broke off, a refusal to serve now: yes. A time-out or any other answer: no."""
     assert expected is reason_to_resend(error, attempt)
 
 

@@ -148,6 +148,17 @@ def test_outputs_are_chosen(client: triton.InferenceServerClient) -> None:
     assert second == alone == {"name": "output", "datatype": "BYTES", "shape": [1], "data": ["Iris-virginica"]}
 
 
+def test_what_other_clients_send_along(inferring: Tiers) -> None:
+    """KServe's client repeats the model's name, and names the media type of bytes; both are taken."""
+    url = inferring.front.url + "/v2/models/iris/infer"
+    rows = {"name": "input-0", "shape": [1, 4], "datatype": "FP64", "parameters": {"binary_data_size": 32}}
+    body, headers = binary({"id": "9", "model_name": "iris", "inputs": [rows]}, struct.pack("<4d", 5, 2, 3, 4))
+    answered = ask(url, "POST", body, headers | {"Content-Type": "application/octet-stream"})
+
+    assert (200, "application/json", "9") == (answered.status, answered.headers["Content-Type"], answered.json["id"])
+    assert ["Iris-virginica"] == answered.json["outputs"][0]["data"]
+
+
 def test_other_datatypes(client: triton.InferenceServerClient) -> None:
     """Narrower numbers are taken for what they are."""
     for datatype, numbers in (("FP32", np.float32), ("INT32", np.int32), ("INT64", np.int64)):

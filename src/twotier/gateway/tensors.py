@@ -63,6 +63,7 @@ class InferRequest(_Message):
     """What is to be inferred."""
 
     id: str | None = Field(default=None, max_length=1000)
+    model_name: str | None = Field(default=None, description="Passed over: the path has it. Some clients send it along.")
     parameters: dict[str, Any] | None = None
     inputs: list[Tensor] = Field(min_length=1)
     outputs: list[Wanted] | None = None

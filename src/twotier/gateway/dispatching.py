@@ -12,8 +12,9 @@ from structlog import get_logger
 
 from twotier.errors import Overloaded, TwotierError, UpstreamUnavailable
 from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
-from twotier.gateway.lanes import Call, Lane, Parcel, Sizes
+from twotier.gateway.lanes import Lane, Sizes
 from twotier.gateway.metrics import Metrics
+from twotier.gateway.parcels import Call, Parcel
 
 __all__ = ["Dispatching"]
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTimeout
-from twotier.family import Answer
-from twotier.gateway.forwarding import Scores, Timing
+from twotier.gateway.forwarding import Scores
+from twotier.gateway.parcels import Call, Parcel, Part, joined
 
-__all__ = ["Call", "Lane", "Parcel", "Part", "Sizes"]
+__all__ = ["Lane", "Sizes"]
 
 _LEARNING = 0.2
 """How much one parcel says about the lane's pace, and how much the ones before it do."""
@@ -42,89 +42,6 @@ class Sizes:
 
     max_queued: int
     """Rows that wait. A lane without any takes one call of whatever length."""
-
-
-@dataclass(eq=False, slots=True)
-class Call:
-    """One caller's rows in a lane. It is settled exactly once: with all of its answers, or with one error."""
-
-    rows: Sequence[list[Any]]
-    deadline: float
-    settle: Callable[[Call], None]
-    """Told once, when the call is over and nobody took it back before."""
-
-    admitted: float
-    sent: float | None = None
-    """When the first of its rows was sent."""
-
-    ended: float | None = None
-    error: TwotierError | None = None
-    answers: list[Answer | None] = field(default_factory=list)
-    versions: list[str] = field(default_factory=list)
-    """As long as `answers`: the version that gave each."""
-
-    model_seconds: float = 0.0
-    taken: int = 0
-    """Rows that have left the queue, from the front."""
-
-    unanswered: int = 0
-
-    def scores(self) -> Scores:
-        """The answers to all rows. Raises the error that the call ended with."""
-        if self.error is not None:
-            # Raised to several callers, one error would gather all their tracebacks.
-            raise self.error.with_traceback(None)
-        first = self.versions[0]
-        others = {} if len(set(self.versions)) == 1 else {at: name for at, name in enumerate(self.versions) if name != first}
-        return Scores(first, self.answers, self.model_seconds, others)
-
-    def tell(self, timing: Timing) -> None:
-        """Add to `timing` where its time went. It is over, or its caller leaves now."""
-        ended = self.admitted if self.ended is None else self.ended
-        sent = ended if self.sent is None else self.sent
-        timing.queue += sent - self.admitted
-        timing.upstream += ended - sent
-        timing.model += self.model_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some consecutive rows of one call."""
-
-    call: Call
-    start: int
-    stop: int
-
-
-@dataclass(eq=False, slots=True)
-class Parcel:
-    """Rows of one or more callers, to be sent in one call."""
-
-    parts: list[Part]
-    reason: str
-    """Why it was sent when it was: a slot was `free` when its rows came, they waited for one to be `freed`, so many waited that it is
-    `full`, or it was `halved`."""
-
-    sent: float
-    allowance: list[int]
-    """How many more parcels may be made of the first one that this one is a part of; shared by all of them."""
-
-    @property
-    def rows(self) -> list[list[Any]]:
-        """All rows, in the order of the parts."""
-        if len(self.parts) == 1:
-            return list(self.parts[0].call.rows[self.parts[0].start : self.parts[0].stop])
-        return [row for part in self.parts for row in part.call.rows[part.start : part.stop]]
-
-    @property
-    def size(self) -> int:
-        """How many rows."""
-        return sum(part.stop - part.start for part in self.parts)
-
-    @property
-    def deadline(self) -> float:
-        """When the last of its callers stops waiting."""
-        return max(part.call.deadline for part in self.parts)
 
 
 class Lane:
@@ -176,7 +93,7 @@ class Lane:
     def expire(self, call: Call) -> None:
         """Its deadline has passed."""
         if call.ended is None:
-            self._settle(call, _late(call))
+            self._settle(call, call.late())
 
     def pump(self, reason: str = "free") -> None:
         """Send while there is something to send and a slot to send it in."""
@@ -238,7 +155,7 @@ class Lane:
             for _ in range(len(self._queue)):
                 call, _ = self._queue.popitem(last=False)
                 if now >= call.deadline:
-                    self._settle(call, _late(call))
+                    self._settle(call, call.late())
                     continue
                 start = call.taken
                 call.taken = stop = min(start + share, start + room, len(call.rows))
@@ -251,12 +168,12 @@ class Lane:
                     self._queue[call] = None
                 if not room:
                     break
-        return _joined(parts)
+        return joined(parts)
 
     def _drop_late(self, parts: Sequence[Part], now: float) -> None:
         for part in parts:
             if part.call.ended is None and now >= part.call.deadline:
-                self._settle(part.call, _late(part.call))
+                self._settle(part.call, part.call.late())
 
     def _fill_in(self, part: Part, scores: Scores, at: int) -> None:
         call, count = part.call, part.stop - part.start
@@ -292,20 +209,3 @@ class Lane:
         self.queued -= len(call.rows) - call.taken
         call.taken = len(call.rows)
         self._queue.pop(call, None)
-
-
-def _joined(parts: list[Part]) -> list[Part]:
-    """Parts of one call that follow each other are one part."""
-    by_call: dict[int, Part] = {}
-    for part in parts:
-        before = by_call.get(id(part.call))
-        by_call[id(part.call)] = part if before is None else Part(part.call, before.start, part.stop)
-    return list(by_call.values())
-
-
-def _late(call: Call) -> UpstreamTimeout:
-    if call.sent is None:
-        return UpstreamTimeout("the call's budget was spent waiting for a place in a call to the model server: none of its rows was sent")
-    waited, left = (call.sent - call.admitted) * 1000, (call.deadline - call.sent) * 1000
-    where = f"{waited:.0f} ms waiting in the gateway, {left:.0f} ms with the model server"
-    return UpstreamTimeout(f"the model server did not answer within the call's budget: {where}")

@@ -15,7 +15,8 @@ from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTi
 from twotier.families.iris import IrisAnswer
 from twotier.family import Answer
 from twotier.gateway.forwarding import Scores, Timing
-from twotier.gateway.lanes import Call, Lane, Parcel, Sizes
+from twotier.gateway.lanes import Lane, Sizes
+from twotier.gateway.parcels import Call, Parcel
 
 
 @dataclass

@@ -5,26 +5,26 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.asking import ask, post
 from tests.e2e.tiers import Tiers, problem, tiers
-from tests.folders import with_raw_data
 from tests.shell import in_shell
 from twotier.families.credit import applicant
 from twotier.families.outcome import generate
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    """Both tiers over a data folder in which these two families are trained as a user would."""
-    data = with_raw_data(tmp_path_factory.mktemp("wide") / "data")
-    for command in ("twotier train outcome", "twotier train credit --all"):
-        in_shell(command, {**os.environ, "TWOTIER_DATA": str(data)})
+def served(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """Both tiers over a data folder in which every family is trained, and credit's trees too, as a user would."""
+    data = Path(shutil.copytree(all_trained, tmp_path_factory.mktemp("wide") / "data"))
+    in_shell("twotier train credit --estimator boosted_trees", {**os.environ, "TWOTIER_DATA": str(data)})
     with tiers(data, tmp_path_factory.mktemp("wide_tiers"), GATEWAY_BUDGET_MS="60000", MODEL_SERVER_TIMEOUT_SECONDS="90") as running:
         yield running
 

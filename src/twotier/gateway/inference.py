@@ -7,7 +7,7 @@ answer that is a value, or numbers by name, is a tensor by its name.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -47,29 +47,31 @@ def inputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family takes, by name."""
     if family.numeric:
         return {"input": Spec("input", _DATATYPES["number"], (-1, len(family.features)))}
-    schemas = family.row.model_json_schema(mode="validation")["properties"]
-    return {name: Spec(name, _datatypes(schema)) for name, schema in schemas.items()}
+    document = family.row.model_json_schema(mode="validation")
+    # A value of no known type can still be sent as text.
+    return {name: Spec(name, _datatypes(schema, document) or _DATATYPES["string"]) for name, schema in document["properties"].items()}
 
 
 def outputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family answers, by name."""
     made = {}
-    for name, schema in family.answer.model_json_schema(mode="serialization")["properties"].items():
-        if any(one.get("additionalProperties") == {"type": "number"} for one in _alternatives(schema)):
+    document = family.answer.model_json_schema(mode="serialization")
+    for name, schema in document["properties"].items():
+        if any(one.get("additionalProperties") == {"type": "number"} for one in _alternatives(schema, document)):
             made[name] = Spec(name, _DATATYPES["number"], (-1, -1))
-        elif datatypes := _datatypes(schema):
+        elif datatypes := _datatypes(schema, document):
             made[name] = Spec(name, datatypes)
     return made
 
 
-def _datatypes(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    types = {one.get("type") for one in _alternatives(schema)}
+def _datatypes(schema: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, ...]:
+    types = {one.get("type") for one in _alternatives(schema, document)}
     return tuple(dict.fromkeys(chain.from_iterable(datatypes for kind, datatypes in _DATATYPES.items() if kind in types)))
 
 
-def _alternatives(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    alternatives: Sequence[Mapping[str, Any]] = schema.get("anyOf", [schema])
-    return alternatives
+def _alternatives(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for one in schema.get("anyOf", [schema]):
+        yield document["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one
 
 
 def rows(family: Family, request: InferRequest, binary: bytes) -> Rows:

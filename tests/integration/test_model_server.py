@@ -77,7 +77,7 @@ def test_blocks_are_refused_one_by_one(server: Tier) -> None:
     results = score(server.url, *(block(ROW, **more) for more in (roses, {}, unknown, late, early)))
     assert ["unknown_family", None, "unknown_version", "expired", None] == [result.get("refused") for result in results]
     assert ["log_reg_1", "log_reg_1"] == [result["version"] for result in (results[1], results[4])]
-    assert "there is no family of that name; there are: iris, slow" == results[0]["detail"]
+    assert "there is no family of that name; there are: credit, iris, outcome, slow" == results[0]["detail"]
 
 
 def test_only_the_guilty_row_has_a_fault(server: Tier) -> None:

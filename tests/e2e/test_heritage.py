@@ -49,7 +49,7 @@ def call(url: str, body: bytes | None = None, kind: str = "application/json", me
     """Status, media type and body, as urllib sees them."""
     request = urllib.request.Request(url, body, {"Content-Type": kind} if body else {}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60) as reply:
+        with urllib.request.urlopen(request, timeout=300) as reply:
             return reply.status, reply.headers.get_content_type(), reply.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -178,7 +178,7 @@ def test_who_does_not_wait_is_told_where_to_look(heritage: Tiers) -> None:
     begun = ask(url + "/train_decision_tree", "POST", headers={"Prefer": "wait=0"})
     job = begun.headers["Location"]
     waiting: list[Answered] = []
-    thread = threading.Thread(target=lambda: waiting.append(ask(url + "/train_decision_tree", "POST", seconds=60)))
+    thread = threading.Thread(target=lambda: waiting.append(ask(url + "/train_decision_tree", "POST", seconds=300)))
     thread.start()
     assert eventually(lambda: metric(url, "twotier_gateway_requests_in_flight ") >= 2)
     ask(url + job, "DELETE")
@@ -204,7 +204,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Ti
 
 def test_a_tree_that_learnt_nothing_does_not_serve(lost: Tiers) -> None:
     """The gate's refusal is no success, and the old answer to it was one."""
-    said = problem(ask(lost.front.url + "/train_decision_tree", "POST", seconds=60), 409, "gate-refused")
+    said = problem(ask(lost.front.url + "/train_decision_tree", "POST", seconds=300), 409, "gate-refused")
 
     assert said["detail"].startswith("decision_tree_1 did not pass its gate, so it does not serve: ")
     assert 404 == post(lost.front.url + "/serve_decision_tree", {"data": SAMPLES[0]}).status
@@ -213,7 +213,7 @@ def test_a_tree_that_learnt_nothing_does_not_serve(lost: Tiers) -> None:
 @pytest.fixture(scope="module")
 def tree(heritage: Tiers) -> Tiers:
     """The same, with a decision tree at least."""
-    assert 200 == ask(heritage.front.url + "/train_decision_tree", "POST", seconds=60).status
+    assert 200 == ask(heritage.front.url + "/train_decision_tree", "POST", seconds=300).status
     return heritage
 
 
@@ -288,7 +288,7 @@ def test_a_tree_that_nobody_serves_is_no_success(trained: Path, tmp_path: Path) 
     with training(data, tmp_path / "training.log") as trainer:
         with tiers(data, tmp_path, GATEWAY_TRAINING_SERVER=trainer.url, GATEWAY_BUDGET_MS="500") as both:
             both.back.send(signal.SIGSTOP)
-            said = problem(ask(both.front.url + "/train_decision_tree", "POST", seconds=60), 503, "model-server-unavailable")
+            said = problem(ask(both.front.url + "/train_decision_tree", "POST", seconds=300), 503, "model-server-unavailable")
             both.back.send(signal.SIGCONT)
             assert "decision_tree_1 was trained, but not every model server has noticed it yet" == said["detail"]
             assert eventually(lambda: post(both.front.url + "/serve_decision_tree", {"data": SAMPLES[0]}).status == 200)

@@ -28,7 +28,7 @@ def test_schemathesis_finds_nothing(all_trained: Path, tmp_path: Path) -> None:
         tier.wait_ready()
         # Each call of this one waits for a training: it is made once.
         left_out = "/train_decision_tree"
-        assert 200 == ask(tier.url + left_out, "POST", seconds=120).status
+        assert 200 == ask(tier.url + left_out, "POST", seconds=300).status
         paths = ask(tier.url + "/openapi.json").json["paths"]
         command = [str(Path(sys.executable).with_name("schemathesis")), "run", tier.url + "/openapi.json"]
         # The one DELETE there is cancels a job, which is told about afterwards as before.

@@ -47,31 +47,37 @@ def inputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family takes, by name."""
     if family.numeric:
         return {"input": Spec("input", _DATATYPES["number"], (-1, len(family.features)))}
-    document = family.row.model_json_schema(mode="validation")
-    # A value of no known type can still be sent as text.
-    return {name: Spec(name, _datatypes(schema, document) or _DATATYPES["string"]) for name, schema in document["properties"].items()}
+    schema = family.row.model_json_schema(mode="validation")
+    # What JSON Schema does not tell can only be told by texts.
+    return {name: Spec(name, _datatypes(schema, each) or _DATATYPES["string"]) for name, each in schema["properties"].items()}
 
 
 def outputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family answers, by name."""
+    schema = family.answer.model_json_schema(mode="serialization")
     made = {}
-    document = family.answer.model_json_schema(mode="serialization")
-    for name, schema in document["properties"].items():
-        if any(one.get("additionalProperties") == {"type": "number"} for one in _alternatives(schema, document)):
+    for name, each in schema["properties"].items():
+        if any(one.get("additionalProperties") == {"type": "number"} for one in _alternatives(schema, each)):
             made[name] = Spec(name, _DATATYPES["number"], (-1, -1))
-        elif datatypes := _datatypes(schema, document):
+        elif datatypes := _datatypes(schema, each):
             made[name] = Spec(name, datatypes)
     return made
 
 
-def _datatypes(schema: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, ...]:
-    types = {one.get("type") for one in _alternatives(schema, document)}
+def _datatypes(schema: Mapping[str, Any], field: Mapping[str, Any]) -> tuple[str, ...]:
+    types = {one.get("type") for one in _alternatives(schema, field)}
     return tuple(dict.fromkeys(chain.from_iterable(datatypes for kind, datatypes in _DATATYPES.items() if kind in types)))
 
 
-def _alternatives(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for one in schema.get("anyOf", [schema]):
-        yield document["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one
+def _alternatives(schema: Mapping[str, Any], field: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The schemas of what a field may be; those of types with a name of their own are among the definitions."""
+    if "$ref" in field:
+        yield from _alternatives(schema, schema["$defs"][field["$ref"].rpartition("/")[2]])
+    elif "anyOf" in field:
+        for one in field["anyOf"]:
+            yield from _alternatives(schema, one)
+    else:
+        yield field
 
 
 def rows(family: Family, request: InferRequest, binary: bytes) -> Rows:

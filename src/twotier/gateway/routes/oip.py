@@ -31,7 +31,7 @@ from twotier.gateway.strict_json import dumps, loads
 from twotier.gateway.tensors import InferRequest
 from twotier.gateway.versions import checked
 
-__all__ = ["add"]
+__all__ = ["add", "example_request"]
 
 _LENGTH = "Inference-Header-Content-Length"
 _RESPONSE = ("model_name", "model_version", "outputs")
@@ -127,7 +127,7 @@ def add(
             parameters=parameters,
             body={
                 "schema": routes.reference(InferRequest, "validation"),
-                "examples": {family.name: {"summary": family.summary, "value": _example(family)} for family in families.values()},
+                "examples": {family.name: {"summary": family.summary, "value": example_request(family)} for family in families.values()},
             },
             responses={200: tensors},
             problems=_PROBLEMS,
@@ -167,7 +167,7 @@ def _object(description: str, *names: str) -> dict[str, Any]:
     return json_answer(description, {"type": "object", "required": list(names)})
 
 
-def _example(family: Family) -> dict[str, Any]:
+def example_request(family: Family) -> dict[str, Any]:
     """A request for the family's first example."""
     row = {family.aliases.get(name, name): value for name, value in family.examples[0].row.items()}
     specs = inference.inputs(family)

@@ -18,7 +18,7 @@ from twotier.family import Family
 from twotier.gateway.answers import NO_STORE
 from twotier.gateway.catalogue import Catalogue
 from twotier.gateway.openapi import Routes
-from twotier.gateway.routes.training import MAX_WAIT, preferred_wait
+from twotier.gateway.routes.training import preferred_wait
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.training import Training
 from twotier.wire import Job
@@ -26,6 +26,9 @@ from twotier.wire import Job
 __all__ = ["TREE", "add"]
 
 TREE = "decision_tree"
+
+_PATIENCE = 300
+"""How long the end is waited for, in seconds, if the caller prefers no other time: such callers know no other answer than the end."""
 
 
 def add(routes: Routes, iris: Family, training: Training, catalogue: Catalogue, settings: GatewaySettings) -> None:
@@ -36,7 +39,7 @@ def add(routes: Routes, iris: Family, training: Training, catalogue: Catalogue, 
             raise HTTPException(403)
         job = await training.start(iris.name, TREE)
         wait = preferred_wait(request)
-        job = await training.wait(job.id, MAX_WAIT if wait is None else wait)
+        job = await training.wait(job.id, _PATIENCE if wait is None else wait)
         if not job.ended:
             text = f"The training goes on: GET /jobs/{job.id} says how far it has come"
             return PlainTextResponse(text, 202, {**NO_STORE, "Location": f"/jobs/{job.id}"})

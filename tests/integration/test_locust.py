@@ -59,7 +59,7 @@ def test_without_a_host(all_trained: Path, tmp_path: Path) -> None:
     asked, failed = _requests_and_failures(ran)
     assert (0, 0) == (ran.returncode, failed), ran.stdout + ran.stderr
     assert asked > 0
-    assert 2 == ran.stderr.count("Finished server process")
+    assert 3 == ran.stderr.count("Finished server process")
 
 
 def test_tiers_that_do_not_start(tmp_path: Path) -> None:

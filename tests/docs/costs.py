@@ -91,8 +91,8 @@ def models(data: Path, family: str, name: str) -> Sequence[str]:
     return f"{family} {scorer.card.estimator}", told, _kibi(size), _ms(alone), _ms(together)
 
 
-def table(what: str, rows: Sequence[int]) -> Iterator[str]:
-    """The lines of one of the tables; `rows` is how many there are to be in each training."""
+def table(what: str, rows: Sequence[int], families: Iterable[Family]) -> Iterator[str]:
+    """The lines of one of the tables; `rows` is how many there are to be in each training, and the others are about `families`."""
     yield from _lines(HEADS[what], ["---"] * len(HEADS[what]))
     if what == "training":
         for count in rows:
@@ -101,7 +101,7 @@ def table(what: str, rows: Sequence[int]) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         data = with_raw_data(Path(folder, "data"))
         with registry_over(data) as registry:
-            trained = [train(registry, family, estimator, data=data) for family in discover().values() for estimator in family.estimators]
+            trained = [train(registry, family, estimator, data=data) for family in families for estimator in family.estimators]
         for version in trained:
             yield from _lines(_alone(versions if what == "versions" else models, data, version.family, version.name))
 
@@ -141,5 +141,5 @@ if __name__ == "__main__":
     options.add_argument("what", choices=HEADS)
     options.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 500_000])
     given = options.parse_args()
-    for line in table(given.what, given.rows):
+    for line in table(given.what, given.rows, discover().values()):
         print(line, flush=True)

@@ -80,10 +80,10 @@ def shared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tie
 @pytest.fixture
 def running(shared: Tiers) -> Iterator[Tiers]:
     """The same, with log_reg_1 the champion before and after."""
-    assert "all is well" == shared.readiness()["detail"]
+    assert [] == shared.iris()["problems"]
     yield shared
     point_at(shared.data, "log_reg_1")
-    assert eventually(lambda: shared.readiness()["detail"] == "all is well" and shared.iris()["version"] == "log_reg_1")
+    assert eventually(lambda: not shared.iris()["problems"] and shared.iris()["version"] == "log_reg_1")
 
 
 def logged(running: Tiers) -> list[str]:
@@ -120,7 +120,7 @@ def test_a_good_champion_serves(running: Tiers) -> None:
         callers.wait_for(20, body=answer(GOOD))
 
     assert eventually(lambda: running.iris()["version"] == GOOD)
-    assert "all is well" == running.readiness()["detail"]
+    assert [] == running.iris()["problems"]
     assert ({200}, {answer("log_reg_1"), answer(GOOD)}) == (callers.statuses(), {call.body for call in callers.calls})
     assert before == logged(running)
     assert answer(GOOD) == post(f"{running.front.url}/iris/versions/{GOOD}/predict", ROW).body
@@ -167,5 +167,5 @@ def test_nothing_good_is_not_ready(trained: Path, tmp_path: Path) -> None:
 
             (artefact(data, "log_reg_1") / MODEL).write_bytes(mended)
             assert eventually(lambda: bool(running.readiness()["ready"]))
-            assert "all is well" == running.readiness()["detail"]
+            assert [] == running.iris()["problems"]
             assert answer("log_reg_1") == post(running.predict, ROW).body

@@ -56,7 +56,7 @@ def ready(running: Tiers) -> bool:
     said: Any = running.readiness()
     if not said["ready"]:
         return False
-    assert ("all is well", "up", "log_reg_1") == (said["detail"], said["dependencies"][0]["status"], said["families"]["iris"]["version"])
+    assert (True, "up", "log_reg_1") == (said["ready"], said["dependencies"][0]["status"], said["families"]["iris"]["version"])
     return True
 
 

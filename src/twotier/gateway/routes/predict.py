@@ -125,7 +125,7 @@ def _description(routes: Routes, family: Family, settings: GatewaySettings) -> d
             ),
         ],
         "body": {
-            "schema": {"anyOf": [{"allOf": [row], "minProperties": 1}, _list(row, sizes), _keyed(row, sizes) | {"propertyNames": keys}]},
+            "schema": {"anyOf": [row | {"minProperties": 1}, _list(row, sizes), _keyed(row, sizes) | {"propertyNames": keys}]},
             "examples": {
                 **{f"row {number}": {"summary": "One row", "value": row} for number, row in enumerate(rows, 1)},
                 "list": {"summary": "A list of rows", "value": rows},

@@ -114,7 +114,7 @@ def _start(**environment: str) -> subprocess.CompletedProcess[str]:
     [
         ({"GATEWAY_PORT": "none"}, "GATEWAY_PORT"),
         ({"GATEWAY_PROT": "8000"}, "did you mean GATEWAY_PORT?"),
-        ({"GATEWAY_MODEL_SERVERS": '["model:3000"]'}, "is not the base URL of a model server"),
+        ({"GATEWAY_MODEL_SERVERS": '["model:3000"]'}, "is not the base URL of a server"),
         ({"GATEWAY_HOST": "no.such.host.invalid"}, "cannot listen on no.such.host.invalid"),
     ],
 )

@@ -108,7 +108,7 @@ def test_forty_good_rows(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None
 def test_who_leaves_is_not_sent_and_its_neighbours_are_answered(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:
     """A caller that breaks the connection off while its rows wait costs the model server nothing."""
     tier = start(GATEWAY_CALLS_PER_LANE="1")
-    keeper.delay = 1.0
+    keeper.delay = 0.7
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(post, tier.url + "/iris/predict", flower(1))
         assert eventually(lambda: len(keeper.scored()) == 1)
@@ -139,7 +139,7 @@ def test_who_stays_is_sent(keeper: zoo.Keeper, start: Callable[..., Tier]) -> No
 def test_too_much_is_refused_at_once(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:
     """Beyond the bound there is a 503 that says when to come back; those who wait are answered."""
     tier = start(GATEWAY_CALLS_PER_LANE="1", GATEWAY_QUEUED_ROWS="3")
-    keeper.delay = 1.0
+    keeper.delay = 0.7
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(post, tier.url + "/iris/predict", flower(1))
         assert eventually(lambda: len(keeper.scored()) == 1)

@@ -26,6 +26,9 @@ __all__ = ["Lane", "Sizes"]
 _LEARNING = 0.2
 """How much one parcel says about the lane's pace, and how much the ones before it do."""
 
+_MOMENT = 0.01
+"""Seconds by which two timers for the same moment may differ."""
+
 _LONGEST_WAIT = 30
 """The most seconds that a refused caller is told to wait."""
 
@@ -129,8 +132,13 @@ class Lane:
             for part in parts:
                 # Of a call with several rows, an earlier part may have ended it.
                 if part.call.ended is None:
-                    self._settle(part.call, error)
+                    self._settle(part.call, self._told(error, part.call))
         self.pump("freed")
+
+    def _told(self, error: TwotierError, call: Call) -> TwotierError:
+        """The carrier may see that the time is over a moment before the lane does, and knows less of where it went."""
+        over = isinstance(error, UpstreamTimeout) and self._clock() >= call.deadline - _MOMENT
+        return call.late() if over else error
 
     def _next(self, reason: str) -> Parcel | None:
         now = self._clock()

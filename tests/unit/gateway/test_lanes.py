@@ -278,6 +278,18 @@ def test_a_server_that_is_away_is_not_asked_again() -> None:
     assert all(isinstance(call.error, UpstreamUnavailable) for call in calls)
 
 
+def test_a_carrier_that_runs_out_of_time_first_is_told_as_late() -> None:
+    """Whose timer fires first makes no difference to what the caller reads; a time-out of the model server's own does."""
+    world = World(Sizes(2, 8, 1000))
+    late = world.admit(1, budget=1)
+    world.now += 1 - 1e-4
+    world.lane.failed(world.sent[0], UpstreamTimeout("it took too long"))
+    assert "0 ms waiting in the gateway, 1000 ms with the model server" in str(late.error)
+    early = world.admit(2, budget=1)
+    world.lane.failed(world.sent[1], UpstreamTimeout("it took too long"))
+    assert "it took too long" == str(early.error)
+
+
 def test_a_halved_parcel_leaves_late_callers_out() -> None:
     """No row is sent after its deadline, the second time neither."""
     world = World(Sizes(1, 64, 1000))

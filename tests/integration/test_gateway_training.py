@@ -83,7 +83,7 @@ def test_keys(front: Tier, data: Path) -> None:
     again = train(front, {"estimator": "second"}, Idempotency_Key="k")
 
     assert (200, first.json) == (again.status, again.json)
-    problem(train(front, Idempotency_Key="k"), 422, "idempotency-key-reused")
+    problem(train(front, Idempotency_Key="k"), 409, "idempotency-key-reused")
     problem(train(front, Idempotency_Key="a b"), 422, "invalid-input")
 
 

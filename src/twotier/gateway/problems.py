@@ -97,7 +97,7 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
     errors.UnknownJob: Kind("unknown-job", 404, "There is no such job", "Jobs that ended long ago, or before a restart, are forgotten."),
     errors.KeyReused: Kind(
         "idempotency-key-reused",
-        422,
+        409,
         "The Idempotency-Key stands for another training",
         "A key stands for the family and the estimator that it was first sent with. Use a new one for another training.",
     ),

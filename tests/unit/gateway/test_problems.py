@@ -37,7 +37,7 @@ EXPECTED = {
     "GateRefused": 409,
     "AliasMoved": 409,
     "UnknownJob": 404,
-    "KeyReused": 422,
+    "KeyReused": 409,
     "TrainingNotOffered": 501,
     "TrainingFailed": 500,
     "UpstreamError": 502,

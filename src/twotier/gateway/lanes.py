@@ -130,9 +130,7 @@ class Lane:
             self._halved.extend(Parcel(half, "halved", 0.0, parcel.allowance) for half in (parts[:middle], parts[middle:]))
         else:
             for part in parts:
-                # Of a call with several rows, an earlier part may have ended it.
-                if part.call.ended is None:
-                    self._settle(part.call, self._told(error, part.call))
+                self._settle(part.call, self._told(error, part.call))
         self.pump("freed")
 
     def _told(self, error: TwotierError, call: Call) -> TwotierError:

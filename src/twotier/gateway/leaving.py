@@ -47,7 +47,7 @@ class CallerWaits:
         self._watching = asyncio.create_task(self._watch(task))
 
     async def _watch(self, task: asyncio.Task[object]) -> None:
-        while (await self._request.receive())["type"] != "http.disconnect":
-            pass
+        # The whole body has been read, so there is but one thing that can come.
+        await self._request.receive()
         self._left = True
         task.cancel()

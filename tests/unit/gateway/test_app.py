@@ -37,6 +37,37 @@ def test_every_fixed_route_is_reserved() -> None:
     assert paths - {"", "iris"} <= RESERVED
 
 
+def test_old_routes_are_those_of_the_families_that_there_are() -> None:
+    """Where there is no iris, or no decision tree of it, the old routes about them are not there, and the others are."""
+    paths = document()["paths"].keys()
+    other = create_app(GatewaySettings(), Families(other=replace(FAMILY, name="other"))).openapi()["paths"].keys()
+    bare = replace(FAMILY, estimators={"log_reg": FAMILY.estimators["log_reg"]})
+    treeless = create_app(GatewaySettings(), Families(iris=bare)).openapi()["paths"].keys()
+
+    old = {"/models/serve/{estimator}/{version}", "/serve_decision_tree", "/train_decision_tree"}
+    assert old <= paths
+    assert not old & other
+    assert {"/models/serve/{estimator}/{version}"} == old & treeless
+
+
+@pytest.mark.parametrize(("port", "status"), [(8000, 421), (8001, 200)])
+async def test_metrics_are_at_the_gateways_own_port(port: int, status: int) -> None:
+    """At the port that it shares with others, a gateway says where its metrics are."""
+    app = create_app(GatewaySettings(own_port=8001), FAMILIES)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "GET", "path": "/metrics", "query_string": b"", "headers": [], "server": ("127.0.0.1", port)}
+    await app(scope, receive, send)
+    assert status == sent[0]["status"]
+    assert (b"at port 8001" in sent[1]["body"]) == (status == 421)
+
+
 def test_two_families_may_not_share_the_name_of_a_class() -> None:
     """Two classes of one name would be one schema in the document, so the second is refused."""
 

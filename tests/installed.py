@@ -40,8 +40,9 @@ class Home:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of every command here: no setting comes from elsewhere."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TWOTIER_", "REGISTRY_"))}
+        """Of every command here: no setting comes from elsewhere, nor does `make` know of the `make` that runs the tests."""
+        others = ("TWOTIER_", "REGISTRY_", "MAKE", "MFLAGS")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         return {**kept, "PYTHONPATH": os.pathsep.join(map(str, self.paths)), **self.settings}
 
     def runs(self, command: str) -> str:

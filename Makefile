@@ -19,7 +19,7 @@ run: .venv/run.stamp ## Train what is missing and serve on this machine; Ctrl-C 
 
 test: lint types imports ## Check style, types and import rules, and run the tests, which must reach every branch
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import secrets
+import random
 import signal
 import socket
 import subprocess
@@ -16,19 +17,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.together import worker
+
 START_SECONDS = 60.0
 """How long a tier may take to start on a loaded machine before the test gives up: not a claim about how long it takes."""
 
 
-def free_port() -> int:
-    """A port that nobody listens on now, below those that the system gives to outgoing connections.
+_PORTS = itertools.cycle(random.sample(range(20_000 + 1_500 * (worker() % 8), 21_500 + 1_500 * (worker() % 8)), 1_500))
+"""This worker's own: what another run or worker chooses in the seconds until a tier has bound its port is hardly ever the same. They are
+below those that the system gives to outgoing connections."""
 
-    One of those could be taken by a caller's connection in the seconds until a tier has started and binds it.
-    """
+
+def free_port() -> int:
+    """A port that nobody listens on now. Each is offered once before any is offered again."""
     while True:
-        port = 20_000 + secrets.randbelow(12_768)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port := next(_PORTS)))
             return port
 
 

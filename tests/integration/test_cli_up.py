@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -117,7 +118,8 @@ def test_several_of_each(environment: dict[str, str], trained_data: Path, tmp_pa
     """Two gateways on one port and two model servers share the calls; one that is killed comes back while the others answer."""
     public, *own = _free_ports(3)
     back = _free_ports(2)
-    environment |= {"GATEWAY_PORT": str(public), "MODEL_SERVER_PORT": str(back[0]), "TWOTIER_DATA": str(trained_data)}
+    data = shutil.copytree(trained_data, tmp_path / "data")
+    environment |= {"GATEWAY_PORT": str(public), "MODEL_SERVER_PORT": str(back[0]), "TWOTIER_DATA": str(data)}
     shared, *owned = (f"http://127.0.0.1:{port}" for port in (public, *own))
     log = tmp_path / "log"
     process = _up(environment, log, "--gateways", "2", "--model-servers", "2")

@@ -15,6 +15,7 @@ import uvicorn
 from twotier.errors import ConfigurationError
 from twotier.logs import configure_logs
 from twotier.model_server.door import Door
+from twotier.model_server.settings import ModelServerSettings
 
 _log = structlog.get_logger()
 
@@ -53,10 +54,11 @@ def main() -> NoReturn:
 
 
 def _prepare() -> tuple[_Server, socket.socket]:
-    # The service reads its settings when it is imported, as BentoML wants them then.
-    from twotier.model_server.service import ModelServer, open_registry, settings
-
+    settings = ModelServerSettings.read()
     listener = _bind(settings.host, settings.port)
+    # Importing the service takes seconds: whoever has to change a setting hears of it before.
+    from twotier.model_server.service import ModelServer, open_registry
+
     open_registry()
     door: Door = cast(Any, ModelServer).to_asgi()
     config = uvicorn.Config(

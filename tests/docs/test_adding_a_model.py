@@ -17,10 +17,11 @@ PAGE = (ROOT / "docs/adding-a-model.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Home:
-    """A copy of the repository in which `make` finds the environment that it would have made: this one."""
+def copy(all_trained: Path, tmp_path: Path) -> Home:
+    """A copy of the repository, with the shipped families trained; `make` finds the environment that it would have made: this one."""
     folder = tmp_path / "repository"
-    for name in ("src", "model_training", "data/raw", "deploy/containers"):
+    shutil.copytree(all_trained, folder / "data")
+    for name in ("src", "model_training", "deploy/containers"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Makefile", "poetry.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)

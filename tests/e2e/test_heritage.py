@@ -28,7 +28,7 @@ SPECIES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
 
 
 # The first test of the session that needs them has every family trained.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.measured]
 
 
 @pytest.fixture(scope="module")

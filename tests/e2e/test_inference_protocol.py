@@ -32,7 +32,7 @@ NUMPY = {"FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_, "BYTES": np.ob
 
 
 # The first test of the session that needs them has every family trained.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.measured]
 
 
 @pytest.fixture(scope="module")

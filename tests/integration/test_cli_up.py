@@ -114,11 +114,11 @@ def test_from_raw_data_to_an_orderly_end(environment: dict[str, str], tmp_path: 
 
 
 @pytest.mark.timeout(5 * START_SECONDS)
-def test_several_of_each(environment: dict[str, str], trained_data: Path, tmp_path: Path) -> None:
+def test_several_of_each(environment: dict[str, str], all_trained: Path, tmp_path: Path) -> None:
     """Two gateways on one port and two model servers share the calls; one that is killed comes back while the others answer."""
     public, *own = _free_ports(3)
     back = _free_ports(2)
-    data = shutil.copytree(trained_data, tmp_path / "data")
+    data = shutil.copytree(all_trained, tmp_path / "trained")
     environment |= {"GATEWAY_PORT": str(public), "MODEL_SERVER_PORT": str(back[0]), "TWOTIER_DATA": str(data)}
     shared, *owned = (f"http://127.0.0.1:{port}" for port in (public, *own))
     log = tmp_path / "log"

@@ -92,8 +92,8 @@ async def test_least_busy_first(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
     slow, quick = keepers
     slow.habit = zoo.hang
     async with opened(*keepers) as (upstream, _):
-        hanging = asyncio.create_task(outcomes(*(score(upstream) for _ in range(2))))
-        await until(lambda: 1 == len(slow.scored()) == len(quick.scored()))
+        calls = [asyncio.create_task(score(upstream)) for _ in range(2)]
+        _, (hanging,) = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         for _ in range(20):
             await score(upstream)
         assert (1, 21) == (len(slow.scored()), len(quick.scored()))

@@ -3,7 +3,8 @@
 It does no I/O: the clock, the sender and the sizes are handed in, and it is told what became of each parcel. Its rules:
 
 1. A parcel is sent as soon as a slot is free, never on a timer: an idle lane adds no wait, and a busy one batches by itself.
-2. A parcel takes at most `max_rows`. Callers share it evenly, so that one caller's ten thousand rows hold up nobody's single row.
+2. A parcel takes at most `max_rows`, which callers share evenly, and one slot is kept from those of whom rows were sent before: so one
+   caller's ten thousand rows hold up nobody's single row.
 3. No row is sent after its caller's deadline, or once its caller has left.
 4. A lane is bounded: rows beyond `max_queued`, and rows that cannot be answered in their time at the pace of late, are refused at once.
 5. A parcel that fails in a way that may be the fault of one caller's rows is halved and sent again, until only the guilty are left.
@@ -15,6 +16,7 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTimeout
@@ -54,8 +56,9 @@ class Lane:
         self._clock = clock
         self._send = send
         self._sizes = sizes
-        # Ordered, and a caller who leaves is out of it at once.
-        self._queue: OrderedDict[Call, None] = OrderedDict()
+        # The calls of which nothing was sent yet, and those of which some rows were. Ordered, and a caller who leaves is out at once.
+        self._new: OrderedDict[Call, None] = OrderedDict()
+        self._begun: OrderedDict[Call, None] = OrderedDict()
         self._halved: deque[Parcel] = deque()
         self._last_answered = 0.0
         self.queued = 0
@@ -84,7 +87,7 @@ class Lane:
         if len(rows) > 1:
             call.answers = [None] * len(rows)
             call.versions = [""] * len(rows)
-        self._queue[call] = None
+        self._new[call] = None
         self.queued += len(rows)
         return call
 
@@ -147,19 +150,19 @@ class Lane:
             if parcel.parts:
                 parcel.sent = now
                 return parcel
-        parts = self._take(now)
+        longer = sum(parcel.continues for parcel in self.under_way)
+        parts = self._take(now, (self._begun, self._new) if longer < max(1, self._sizes.slots - 1) else (self._new,))
         if not parts:
             return None
         # One guilty caller among n is found in log2(n) halvings, of which each makes two parcels.
         return Parcel(parts, "full" if self.queued else reason, now, [2 * len(parts).bit_length()])
 
-    def _take(self, now: float) -> list[Part]:
-        """Take rows for one parcel off the queue, going round the callers so that each gets an even share of what room is left."""
+    def _take(self, now: float, queues: Sequence[OrderedDict[Call, None]]) -> list[Part]:
+        """Take rows for one parcel off the queues, going round the callers so that each gets an even share of what room is left."""
         room, parts = self._sizes.max_rows, list[Part]()
-        while room and self._queue:
-            share = max(1, room // len(self._queue))
-            for _ in range(len(self._queue)):
-                call, _ = self._queue.popitem(last=False)
+        while room and (waiting := sum(map(len, queues))):
+            share = max(1, room // waiting)
+            for call in list(islice(chain(*queues), room)):
                 if now >= call.deadline:
                     self._settle(call, call.late())
                     continue
@@ -170,8 +173,11 @@ class Lane:
                 parts.append(Part(call, start, stop))
                 room -= stop - start
                 self.queued -= stop - start
+                # Whoever is served goes to the end.
+                self._new.pop(call, None)
+                self._begun.pop(call, None)
                 if stop < len(call.rows):
-                    self._queue[call] = None
+                    self._begun[call] = None
                 if not room:
                     break
         return joined(parts)
@@ -214,4 +220,5 @@ class Lane:
         call.ended = self._clock()
         self.queued -= len(call.rows) - call.taken
         call.taken = len(call.rows)
-        self._queue.pop(call, None)
+        self._new.pop(call, None)
+        self._begun.pop(call, None)

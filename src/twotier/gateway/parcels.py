@@ -88,6 +88,12 @@ class Parcel:
     allowance: list[int]
     """How many more parcels may be made of the first one that this one is a part of; shared by all of them."""
 
+    continues: bool = field(init=False)
+    """Whether it has rows of a caller of whom others were sent before."""
+
+    def __post_init__(self) -> None:
+        self.continues = any(part.start for part in self.parts)
+
     @property
     def rows(self) -> list[list[Any]]:
         """All rows, in the order of the parts."""

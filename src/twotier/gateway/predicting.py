@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,12 +16,10 @@ from twotier.gateway.forwarding import DEFAULT_ALIAS, Ask, Forward, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.pointers import MAX_FAULTS
 from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
-from twotier.gateway.strict_json import dumps, loads
+from twotier.gateway.strict_json import dumps
+from twotier.gateway.turns import dumps_in_turns, in_turns, loads_in_turns
 
 __all__ = ["Predicting", "Wish", "present"]
-
-_SLICE = 500
-"""How many rows are validated before other callers get their turn."""
 
 _MAX_ROW_FAULTS = 3
 """How many faults one row's own problem names, so that an answer cannot be made much longer than what was sent."""
@@ -67,17 +64,15 @@ class Predicting:
         """Answer in the shape that the rows came in. `deadline` is `time.monotonic()`'s. Raises TwotierError."""
         begun = time.monotonic()
         try:
-            rows = self._reader.rows(loads(body))
+            rows = self._reader.rows(await loads_in_turns(body))
         finally:
             timing.validate += time.monotonic() - begun
         results = await self._results(rows, wish, deadline, timing)
-        return _shaped(
-            rows,
-            [
-                _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
-                for row, result in zip(rows.items, results, strict=True)
-            ],
+        shown = (
+            _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
+            for row, result in zip(rows.items, results, strict=True)
         )
+        return await _shaped(rows, shown)
 
     async def answer(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any]]:
         """One answer per row, for rows that came in a form of their own and were read already; all of them are answered, or none.
@@ -106,12 +101,7 @@ class Predicting:
         return results
 
     async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
-        read: list[list[Any] | Refusal] = []
-        for at, row in enumerate(rows.items):
-            if at and at % _SLICE == 0:
-                await asyncio.sleep(0)
-            read.append(self._reader.read(row, partial(rows.pointer, at)))
-        return read
+        return [self._reader.read(row, partial(rows.pointer, at)) async for at, row in in_turns(enumerate(rows.items))]
 
     async def _score(self, good: list[list[Any]], wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | None]:
         wanted = frozenset(wish.shown).intersection(self._family.on_request)
@@ -128,7 +118,7 @@ class Predicting:
         hidden = set(self._family.on_request) - wanted
         return [
             None if answer is None else self._dumped(answer, hidden, scores.others.get(at, scores.version))
-            for at, answer in enumerate(scores.answers)
+            async for at, answer in in_turns(enumerate(scores.answers))
         ]
 
     def _dumped(self, answer: Answer, hidden: set[str], version: str) -> dict[str, Any]:
@@ -142,14 +132,13 @@ def present(family: Family, row: dict[str, Any], answer: dict[str, Any]) -> dict
     return dict(sorted({**row, **answer}.items())) if family.echo else answer
 
 
-def _shaped(rows: Rows, results: list[dict[str, Any]]) -> bytes:
-    shaped: Any = results
-    if rows.shape is Shape.ONE:
-        shaped = results[0]
-    elif rows.shape is Shape.KEYED:
-        shaped = dict(zip(rows.keys, results, strict=True))
+async def _shaped(rows: Rows, shown: Iterator[dict[str, Any]]) -> bytes:
     try:
-        return dumps(shaped)
+        if rows.shape is Shape.ONE:
+            return dumps(next(shown))
+        if rows.shape is Shape.LIST:
+            return await dumps_in_turns(shown, list)
+        return await dumps_in_turns(zip(rows.keys, shown, strict=True), dict)
     except ValueError:
         # A field that its family types loosely may have let a NaN of the model server's through.
         raise UpstreamInvalid("the model server's answer is not finite") from None

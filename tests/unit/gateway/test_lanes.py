@@ -314,6 +314,39 @@ def test_a_failed_part_ends_its_call_once() -> None:
     assert world.lane.idle
 
 
+def test_one_slot_is_kept_for_new_callers() -> None:
+    """Once a long call is under way, it leaves one slot free, which a caller who comes later gets at once."""
+    world = World(Sizes(2, 2, 1000))
+    world.admit(*range(10))
+    assert [[0, 1], [2, 3]] == [numbers(parcel) for parcel in world.sent]
+    world.answer(world.sent[0])
+    assert 2 == len(world.sent)
+    world.admit(77)
+    assert [77] == numbers(world.sent[2])
+    world.answer(world.sent[1])
+    assert [4, 5] == numbers(world.sent[3])
+
+
+def test_one_slot_is_for_all() -> None:
+    """Where there is but one, nothing can be kept."""
+    world = World(Sizes(1, 2, 1000))
+    world.admit(*range(4))
+    world.answer(world.sent[0])
+    assert [2, 3] == numbers(world.sent[1])
+
+
+def test_new_callers_do_not_stop_a_long_call() -> None:
+    """However many come, it has its share of each parcel in the other slots, and so it ends."""
+    world = World(Sizes(2, 2, 1000))
+    long = world.admit(*range(10))
+    for at in range(100, 200):
+        world.admit(at)
+    while long.ended is None:
+        world.answer(next(parcel for parcel in world.sent if parcel in world.lane.under_way))
+    assert [str(number) for number in range(10)] == outputs(long)
+    assert world.lane.queued
+
+
 def test_rows_say_which_version_answered_them() -> None:
     """If an alias moves while a long call is under way, each row names its own version, and model times add up."""
     world = World(Sizes(1, 2, 1000))
@@ -435,7 +468,10 @@ class Machine(RuleBasedStateMachine):
             return
         assert len(self.lane.under_way) <= self.world.sizes.slots
         assert sum(len(call.rows) - call.taken for call in self.calls if call.ended is None) == self.lane.queued
-        assert not self.lane.queued or len(self.lane.under_way) == self.world.sizes.slots
+        waiting = [call for call in self.calls if call.ended is None and call.taken < len(call.rows)]
+        if waiting and len(self.lane.under_way) < self.world.sizes.slots:
+            assert all(call.taken for call in waiting)
+            assert sum(parcel.continues for parcel in self.lane.under_way) >= self.world.sizes.slots - 1
 
     @invariant()
     def everybody_is_settled_once_and_rightly(self) -> None:

@@ -17,7 +17,7 @@ from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.rows import keyed
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.strict_json import loads
+from twotier.gateway.turns import loads_in_turns
 
 __all__ = ["add"]
 
@@ -30,7 +30,7 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
-        document = loads(await read_body(request, settings.max_body_bytes))
+        document = await loads_in_turns(await read_body(request, settings.max_body_bytes))
         if not isinstance(document, dict):
             raise InputRefused("flowers are sent under keys", [Fault("", "must be an object of flowers")])
         with CallerWaits(request) as timing:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twotier.family import Family
-from twotier.gateway.answers import NO_STORE, json_response
+from twotier.gateway.answers import NO_STORE
 from twotier.gateway.bodies import read_body
 from twotier.gateway.headers import deadline, sticky_key
 from twotier.gateway.leaving import CallerWaits
@@ -17,7 +17,7 @@ from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.rows import Rows, Shape
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.strict_json import loads
+from twotier.gateway.turns import dumps_in_turns, loads_in_turns
 
 __all__ = ["add"]
 
@@ -27,13 +27,14 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
-        document = loads(await read_body(request, settings.max_body_bytes))
+        document = await loads_in_turns(await read_body(request, settings.max_body_bytes))
         many = isinstance(document, list)
         sent = document if many else [document]
         rows = Rows(Shape.LIST if many else Shape.ONE, sent, len(sent))
         with CallerWaits(request) as timing:
             answers = await predicting.answer(rows, Wish(key=sticky_key(request)), until, timing)
-        return json_response([_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True)], 201, NO_STORE)
+        wholes = (_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True))
+        return Response(await dumps_in_turns(wholes, list), 201, NO_STORE, "application/json")
 
     row = routes.reference(outcome.row, "validation")
     rows = [dict(example.row) for example in outcome.examples]

@@ -1,0 +1,78 @@
+"""The work on many rows, done in turns: whoever has one row waits for a millisecond of it, and not for all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from itertools import islice
+from typing import Any, TypeVar
+
+from twotier.errors import InputUnreadable
+from twotier.gateway.strict_json import dumps, loads
+
+__all__ = ["dumps_in_turns", "in_turns", "loads_in_turns"]
+
+_ROWS = 100
+_BYTES = 16 * 1024
+"""What is done before other callers get their turn: about a millisecond's work."""
+
+_CLOSING = {b"[": b"]", b"{": b"}"}
+
+_Item = TypeVar("_Item")
+
+
+async def in_turns(items: Iterable[_Item]) -> AsyncIterator[_Item]:
+    """The items, with a turn for others now and then."""
+    for at, item in enumerate(items):
+        if at and at % _ROWS == 0:
+            await asyncio.sleep(0)
+        yield item
+
+
+async def loads_in_turns(body: bytes) -> Any:
+    """Read JSON as `strict_json.loads` does; what is long and well-formed is read piece by piece. Raises InputUnreadable."""
+    if len(body) > _BYTES:
+        try:
+            return await _loads_pieces(body.strip(b" \t\r\n"))
+        except InputUnreadable:
+            # Some piece cannot be read, be it that it was cut at the wrong place. Read as a whole, it is said where.
+            pass
+    return loads(body)
+
+
+async def _loads_pieces(text: bytes) -> Any:
+    """Cut a list or object of objects behind some of them, and read each piece as a list or object of its own.
+
+    A cut at a wrong place, inside a string or a nested value, leaves the piece before it without its end, so it cannot be read as anything.
+    """
+    opening, closing = text[:1], _CLOSING.get(text[:1], b"")
+    if not closing or not text.endswith(closing):
+        raise InputUnreadable("it is neither a list nor an object")
+    read: list[Any] = []
+    start, end = 1, len(text) - 1
+    while start <= end:
+        cut = text.find(b"},", start + _BYTES, end)
+        stop = end if cut < 0 else cut + 1
+        piece = loads(opening + text[start:stop] + closing)
+        if not piece:
+            raise InputUnreadable("there is a comma with nothing behind it")
+        read.extend(piece.items() if isinstance(piece, dict) else piece)
+        start = stop + 1
+        await asyncio.sleep(0)
+    if opening == b"[":
+        return read
+    made = dict(read)
+    if len(made) < len(read):
+        raise InputUnreadable("a name is given twice")
+    return made
+
+
+async def dumps_in_turns(items: Iterable[Any], kind: type[list[Any]] | type[dict[str, Any]]) -> bytes:
+    """Write a list of items, or an object of pairs, as `strict_json.dumps` does. Raises ValueError for what is not JSON."""
+    whole, left = dumps(kind()), iter(items)
+    pieces: list[bytes] = []
+    while batch := list(islice(left, _ROWS)):
+        if pieces:
+            await asyncio.sleep(0)
+        pieces.append(dumps(kind(batch))[1:-1])
+    return whole[:1] + b",".join(pieces) + whole[1:]

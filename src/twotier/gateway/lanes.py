@@ -60,7 +60,7 @@ class Lane:
         self._new: OrderedDict[Call, None] = OrderedDict()
         self._begun: OrderedDict[Call, None] = OrderedDict()
         self._halved: deque[Parcel] = deque()
-        self._last_answered = 0.0
+        self._last_full = 0.0
         self.queued = 0
         """Rows that wait."""
 
@@ -80,7 +80,8 @@ class Lane:
         now = self._clock()
         if now >= deadline:
             raise UpstreamTimeout("the call's budget was spent before the model server could be asked")
-        wait = self.queued * self.seconds_per_row
+        # Going round, each caller before this one has at most as many rows sent before these have all been.
+        wait = min(self.queued, (len(self._begun) + len(self._new)) * len(rows)) * self.seconds_per_row
         if self.queued and (self.queued + len(rows) > self._sizes.max_queued or now + wait > deadline):
             raise Overloaded("more rows wait than can be answered in time", max(1, min(math.ceil(wait), _LONGEST_WAIT)))
         call = Call(rows, deadline, settle, now, unanswered=len(rows))
@@ -155,7 +156,10 @@ class Lane:
         if not parts:
             return None
         # One guilty caller among n is found in log2(n) halvings, of which each makes two parcels.
-        return Parcel(parts, "full" if self.queued else reason, now, [2 * len(parts).bit_length()])
+        parcel = Parcel(parts, reason, now, [2 * len(parts).bit_length()])
+        if parcel.size >= self._sizes.max_rows:
+            parcel.reason = "full"
+        return parcel
 
     def _take(self, now: float, queues: Sequence[OrderedDict[Call, None]]) -> list[Part]:
         """Take rows for one parcel off the queues, going round the callers so that each gets an even share of what room is left."""
@@ -201,15 +205,16 @@ class Lane:
             self._settle(call, None)
 
     def _learn(self, parcel: Parcel) -> None:
-        """Learn the pace from the time since the parcel before it came back, or since it was sent if it was the only one.
+        """Learn the pace from the time since the full parcel before it came back, or since it was sent if there was none under way then.
 
         A small parcel has much time per row, which says nothing of the pace of a busy lane but that it is no slower than that.
         """
-        now = self._clock()
-        pace = (now - max(parcel.sent, self._last_answered)) / parcel.size
-        if parcel.reason == "full" or pace < self.seconds_per_row:
+        now, full = self._clock(), parcel.reason == "full"
+        pace = (now - max(parcel.sent, self._last_full if full else 0.0)) / parcel.size
+        if full or pace < self.seconds_per_row:
             self.seconds_per_row += (pace - self.seconds_per_row) * (_LEARNING if self.seconds_per_row else 1.0)
-        self._last_answered = now
+        if full:
+            self._last_full = now
 
     def _settle(self, call: Call, error: TwotierError | None) -> None:
         call.error = error

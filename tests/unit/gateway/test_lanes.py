@@ -176,9 +176,10 @@ def test_an_empty_lane_takes_a_call_longer_than_the_bound() -> None:
 
 
 def paced(seconds: float) -> World:
-    """A lane that has lately taken so long for each parcel of two rows, with eight rows waiting."""
+    """A lane that has lately taken so long for each parcel of two rows, with eight rows of eight callers waiting."""
     world = World(Sizes(1, 2, 1000))
-    world.admit(*range(100), budget=1000)
+    for row in range(100 - 1):
+        world.admit(row, budget=1000)
     for _ in range(45):
         world.now += seconds
         world.answer(next(iter(world.lane.under_way)))
@@ -198,6 +199,27 @@ def test_rows_that_cannot_be_answered_in_time_are_refused_at_once() -> None:
 def test_a_quick_lane_takes_the_same_rows() -> None:
     """The negative control: at a millisecond per row, five seconds are plenty."""
     paced(0.002).admit(1000, budget=5)
+
+
+def test_a_long_call_that_waits_has_nobody_refused() -> None:
+    """Its rows are sent beside those of others and not before them: another row is soon sent, and as many rows as it has are not."""
+    world = paced(2.0)
+    world.admit(*range(500, 600), budget=1000)
+    world.admit(1000, budget=20)
+    with pytest.raises(Overloaded):
+        world.admit(*range(2000, 2100), budget=100)
+
+
+def test_small_parcels_beside_full_ones_say_nothing_of_the_pace() -> None:
+    """What one row takes while hundreds wait is no measure of what they will take."""
+    world = World(Sizes(2, 100, 100_000))
+    world.admit(*range(10_000), budget=1000)
+    for row in range(50):
+        world.admit(-row)
+        world.now += 0.01
+        for parcel in list(world.lane.under_way):
+            world.answer(parcel)
+    assert 0.00005 < world.lane.seconds_per_row <= 0.0001
 
 
 def test_a_slow_single_row_says_little_of_the_pace() -> None:

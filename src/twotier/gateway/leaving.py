@@ -6,13 +6,37 @@ import asyncio
 from types import TracebackType
 
 from starlette.requests import ClientDisconnect, Request
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from twotier.gateway.forwarding import Timing
 
-__all__ = ["CallerWaits"]
+__all__ = ["CallerWaits", "Noticing"]
 
-_PATIENCE = 0.02
-"""Seconds before anybody looks whether the caller is still there. Most are answered by then, and looking costs as much as a small row."""
+_WAITING = "callers_waiting"
+"""Where in a request's state the protocol keeps those who wait on its connection."""
+
+
+class Noticing(HttpToolsProtocol):
+    """Uvicorn's protocol, which tells callers who wait that their connection is gone.
+
+    The way that ASGI has for this is a task that waits for the message of it: at each call, that costs as much as a small row.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Nobody waits yet."""
+        super().connection_made(transport)
+        self._waiting = set[CallerWaits]()
+
+    def on_message_begin(self) -> None:
+        """Begin a request, whose state says where to wait."""
+        super().on_message_begin()
+        self.scope["state"][_WAITING] = self._waiting
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The caller has left, or the connection is closed after its last answer."""
+        super().connection_lost(exc)
+        for caller in tuple(self._waiting):
+            caller.leave()
 
 
 class CallerWaits:
@@ -23,31 +47,25 @@ class CallerWaits:
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._waiting: set[CallerWaits] = request.scope.get("state", {}).get(_WAITING, set())
         self._left = False
-        self._watching: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Timing:
         task = asyncio.current_task()
         assert task is not None
-        self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._look, task)
         self._task = task
+        self._waiting.add(self)
         timing = self._request.state.timing = Timing()
         return timing
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._timer.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
+        self._waiting.discard(self)
         if self._left:
             # It may have come too late to stop anything: the caller has left all the same.
             self._task.uncancel()
             raise ClientDisconnect
 
-    def _look(self, task: asyncio.Task[object]) -> None:
-        self._watching = asyncio.create_task(self._watch(task))
-
-    async def _watch(self, task: asyncio.Task[object]) -> None:
-        # The whole body has been read, so there is but one thing that can come.
-        await self._request.receive()
+    def leave(self) -> None:
+        """Cancel the block: its caller is gone."""
         self._left = True
-        task.cancel()
+        self._task.cancel()

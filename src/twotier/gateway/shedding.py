@@ -11,11 +11,10 @@ from collections.abc import Callable
 from itertools import count
 from secrets import token_hex
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from twotier.errors import Overloaded
 from twotier.gateway import problems
 from twotier.gateway.forwarding import Timing
+from twotier.gateway.leaving import Noticing
 from twotier.gateway.strict_json import dumps
 
 __all__ = ["shedding"]
@@ -26,15 +25,15 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGN
 _SPECIAL = re.compile(rb"\r\n(?:transfer-encoding|connection|expect|upgrade):", re.IGNORECASE)
 
 
-def shedding(limit: int, shed: Callable[[], None]) -> type[HttpToolsProtocol]:
-    """Uvicorn's protocol, which refuses POSTs while `limit` calls are being answered, and calls `shed` for each.
+def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
+    """The protocol that refuses POSTs while `limit` calls are being answered, and calls `shed` for each.
 
     Only what came in one piece and is nothing special is refused so. Anything else takes the long way and is answered: that is slower,
     and never wrong. What is read (GET) is never refused: probes and metrics matter most when there is too much to do.
     """
     refusal, begun, numbers = _refusal().replace(_ID_HERE.encode(), b"%s"), token_hex(8).encode(), count(1)
 
-    class Shedding(HttpToolsProtocol):
+    class Shedding(Noticing):
         _open = 0
 
         def on_message_begin(self) -> None:

@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race train loadtest compare lint types imports notebook build clean
+.PHONY: help run test test-slow race train loadtest compare lint types imports notebook build clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -22,6 +22,9 @@ test: lint types imports ## Check style, types and import rules, and run the tes
 	$(BIN)/coverage run -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
+
+test-slow: .venv/test.stamp ## Run the tests that look closer at what others look at too: ten minutes more
+	$(BIN)/python -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile -m slow
 
 race: .venv/test.stamp ## Send 10,000 calls just as their idle connections are about to be closed, and as many for each negative control
 	RACE_CALLS=10000 $(BIN)/python -m pytest -s tests/e2e/test_keep_alive.py

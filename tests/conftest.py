@@ -39,7 +39,7 @@ def _measure_what_counts(request: pytest.FixtureRequest) -> Iterator[None]:
     """Processes that whole journeys start are measured for coverage only where no other suite reaches as far: it takes a third longer."""
     with pytest.MonkeyPatch.context() as patch:
         journey = {"docs", "e2e"} & set(request.path.relative_to(Path(__file__).parent).parts)
-        if journey and not request.node.get_closest_marker("measured"):
+        if request.node.get_closest_marker("unmeasured") or journey and not request.node.get_closest_marker("measured"):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
 

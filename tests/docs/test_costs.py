@@ -11,6 +11,8 @@ from twotier.families import discover
 
 IRIS = discover()["iris"]
 
+pytestmark = pytest.mark.slow
+
 
 def _cells(lines: list[str]) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in lines]

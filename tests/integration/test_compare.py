@@ -21,6 +21,8 @@ from loadtest.compare.measuring import QUICK, Effort, bulk, closed, guarded, mea
 from loadtest.compare.running import NotRunning, Running, cpu_of, free_ports, memory_of
 from loadtest.compare.systems import ROW, SYSTEMS, Process, Stage, System
 
+pytestmark = pytest.mark.unmeasured
+
 # HTTP/1.1 with the standard library alone; the client of the comparison sends Accept-Encoding: identity, and wrk does not.
 SERVER = '''
 import http.server, signal, subprocess, sys
@@ -202,6 +204,7 @@ def test_a_load_below_the_peak_needs_no_recovery(serve: Any) -> None:
 
 
 @NEEDS_WRK
+@pytest.mark.slow
 def test_a_whole_run_renews_the_published_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One system measured in full, one that cannot be started, one that never serves anything good: all three are on the page."""
     monkeypatch.setattr(command, "SYSTEMS", tuple(scripted(tmp_path, mode) for mode in ("good", "dies", "fails-fast")))

@@ -15,6 +15,8 @@ import pytest
 
 from tests.processes import gateway, model_server
 
+pytestmark = pytest.mark.unmeasured
+
 
 def _load(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

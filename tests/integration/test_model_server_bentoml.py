@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.integration.model_server_calls import ROW, block, info, metric, post, score, version_of
 from tests.processes import free_port, running
 from twotier.model_server.lock import LOCK, locked
@@ -40,6 +42,7 @@ def test_bentoml_serve(trained_data: Path, tmp_path: Path) -> None:
     served("twotier.model_server.service:ModelServer", trained_data, tmp_path)
 
 
+@pytest.mark.slow
 def test_bentoml_build(trained_data: Path, tmp_path: Path) -> None:
     """A Bento is built from a checkout; it holds this tier's source, the packages of the lock and nothing else, and it serves."""
     command = [sys.executable, "-m", "bentoml", "build", "-o", "tag"]

@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.unmeasured
+
 NOTEBOOK = Path(__file__).parents[2] / "model_training" / "notebooks" / "explore_iris.ipynb"
 
 FIGURES = 5

@@ -20,6 +20,8 @@ import pytest
 from loadtest.open_loop import Load, main, run
 from loadtest.tally import OUTCOMES
 
+pytestmark = pytest.mark.unmeasured
+
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nIris-virginica"
 LAST = b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\nIris-virginica"
 WRONG = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nRosa!"

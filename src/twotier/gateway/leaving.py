@@ -40,7 +40,8 @@ class Noticing(HttpToolsProtocol):
 
 
 class CallerWaits:
-    """A block that is cancelled when the caller leaves, and then raises ClientDisconnect. The body must have been read before.
+    """A block that is cancelled when the caller leaves, and then raises ClientDisconnect. The body must have been read before, and
+    nothing else may have been waited for since: who leaves then is not noticed.
 
     It is handed a `Timing`, which is told in the header `Server-Timing` whatever the answer is.
     """

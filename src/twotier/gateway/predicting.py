@@ -54,6 +54,7 @@ class Predicting:
         steer: Callable[[str, str | None], Forward] | None = None,
     ) -> None:
         self._family = family
+        self._width = len(family.features)
         self._forward = forward
         self._steer = steer or (lambda _family, _key: forward)
         self._metrics = metrics
@@ -72,7 +73,7 @@ class Predicting:
             _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
             for row, result in zip(rows.items, results, strict=True)
         )
-        return await _shaped(rows, shown)
+        return await _shaped(rows, shown, self._width)
 
     async def answer(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any]]:
         """One answer per row, for rows that came in a form of their own and were read already; all of them are answered, or none.
@@ -101,7 +102,7 @@ class Predicting:
         return results
 
     async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
-        return [self._reader.read(row, partial(rows.pointer, at)) async for at, row in in_turns(enumerate(rows.items))]
+        return [self._reader.read(row, partial(rows.pointer, at)) async for at, row in in_turns(enumerate(rows.items), self._width)]
 
     async def _score(self, good: list[list[Any]], wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | None]:
         wanted = frozenset(wish.shown).intersection(self._family.on_request)
@@ -118,7 +119,7 @@ class Predicting:
         hidden = set(self._family.on_request) - wanted
         return [
             None if answer is None else self._dumped(answer, hidden, scores.others.get(at, scores.version))
-            async for at, answer in in_turns(enumerate(scores.answers))
+            async for at, answer in in_turns(enumerate(scores.answers), self._width)
         ]
 
     def _dumped(self, answer: Answer, hidden: set[str], version: str) -> dict[str, Any]:
@@ -132,13 +133,13 @@ def present(family: Family, row: dict[str, Any], answer: dict[str, Any]) -> dict
     return dict(sorted({**row, **answer}.items())) if family.echo else answer
 
 
-async def _shaped(rows: Rows, shown: Iterator[dict[str, Any]]) -> bytes:
+async def _shaped(rows: Rows, shown: Iterator[dict[str, Any]], width: int) -> bytes:
     try:
         if rows.shape is Shape.ONE:
             return dumps(next(shown))
         if rows.shape is Shape.LIST:
-            return await dumps_in_turns(shown, list)
-        return await dumps_in_turns(zip(rows.keys, shown, strict=True), dict)
+            return await dumps_in_turns(shown, list, width)
+        return await dumps_in_turns(zip(rows.keys, shown, strict=True), dict, width)
     except ValueError:
         # A field that its family types loosely may have let a NaN of the model server's through.
         raise UpstreamInvalid("the model server's answer is not finite") from None

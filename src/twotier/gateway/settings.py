@@ -63,7 +63,7 @@ class GatewaySettings(Settings):
     calls_per_lane: int = Field(default=2, ge=1)
     """Calls under way at once to each model server, for each version that is asked for. What waits meanwhile is merged into the next."""
 
-    rows_per_call: int = 128
+    rows_per_call: int = Field(default=128, ge=1)
     """Most rows in one call to a model server. Longer calls of clients are cut, so that single rows find a place between the pieces."""
 
     queued_rows: int = Field(default=50_000, ge=1)

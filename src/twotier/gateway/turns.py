@@ -1,4 +1,4 @@
-"""The work on many rows, done in turns: whoever has one row waits for a millisecond of it, and not for all."""
+"""The work on many rows, done in turns: whoever has one row waits for a moment's work on them, and not for all."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from twotier.gateway.strict_json import dumps, loads
 
 __all__ = ["dumps_in_turns", "in_turns", "loads_in_turns"]
 
-_ROWS = 100
+_CELLS = 400
 _BYTES = 16 * 1024
-"""What is done before other callers get their turn: about a millisecond's work."""
+"""What is done before other callers get their turn: a fraction of a millisecond's work."""
 
 _CLOSING = {b"[": b"]", b"{": b"}"}
 
 _Item = TypeVar("_Item")
 
 
-async def in_turns(items: Iterable[_Item]) -> AsyncIterator[_Item]:
-    """The items, with a turn for others now and then."""
+async def in_turns(items: Iterable[_Item], width: int) -> AsyncIterator[_Item]:
+    """Items of so many cells each, with a turn for others now and then."""
+    many = _many(width)
     for at, item in enumerate(items):
-        if at and at % _ROWS == 0:
+        if at and at % many == 0:
             await asyncio.sleep(0)
         yield item
 
@@ -67,12 +68,20 @@ async def _loads_pieces(text: bytes) -> Any:
     return made
 
 
-async def dumps_in_turns(items: Iterable[Any], kind: type[list[Any]] | type[dict[str, Any]]) -> bytes:
-    """Write a list of items, or an object of pairs, as `strict_json.dumps` does. Raises ValueError for what is not JSON."""
+async def dumps_in_turns(items: Iterable[Any], kind: type[list[Any]] | type[dict[str, Any]], width: int) -> bytes:
+    """Write a list of items, or an object of pairs, of so many cells each, as `strict_json.dumps` does.
+
+    Raises ValueError for what is not JSON.
+    """
     whole, left = dumps(kind()), iter(items)
     pieces: list[bytes] = []
-    while batch := list(islice(left, _ROWS)):
+    while batch := list(islice(left, _many(width))):
         if pieces:
             await asyncio.sleep(0)
         pieces.append(dumps(kind(batch))[1:-1])
     return whole[:1] + b",".join(pieces) + whole[1:]
+
+
+def _many(width: int) -> int:
+    """How many items of so many cells are done in one turn."""
+    return max(1, _CELLS // width)

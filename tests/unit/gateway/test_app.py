@@ -23,6 +23,15 @@ def document() -> Any:
     return create_app(GatewaySettings(), FAMILIES).openapi()
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_traces_are_for_those_who_set_them_up(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI is to look for OpenTelemetry at each call only where the environment speaks of it."""
+    monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+    if wanted:
+        monkeypatch.setenv("OTEL_SERVICE_NAME", "gateway")
+    assert {wanted} == {create_app(GatewaySettings(), FAMILIES)._telemetry[kind] for kind in ("tracing", "metrics", "logs")}
+
+
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_no_family_may_hide_a_fixed_route(name: str) -> None:
     """A family by the name of a fixed route is refused at start."""

@@ -42,3 +42,13 @@ def test_shares_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     settings = GatewaySettings.read()
 
     assert ({"iris": 0.1}, {"iris": 1.0}) == (settings.canary, settings.shadow)
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_ROWS_PER_CALL", "GATEWAY_CALLS_PER_LANE", "GATEWAY_QUEUED_ROWS"])
+def test_no_size_is_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for no row, callers would wait for nothing; with room for one, they are served."""
+    monkeypatch.setenv(name, "1")
+    GatewaySettings.read()
+    monkeypatch.setenv(name, "0")
+    with pytest.raises(ConfigurationError, match=name):
+        GatewaySettings.read()

@@ -93,13 +93,13 @@ async def test_refused_as_at_once(body: bytes, monkeypatch: pytest.MonkeyPatch) 
 async def test_written_as_at_once(kind: Any, count: int) -> None:
     """Lists and objects, of any length."""
     items: Any = [ROW] * count if kind is list else [(str(at), ROW) for at in range(count)]
-    assert dumps(kind(items)) == await dumps_in_turns(iter(items), kind)
+    assert dumps(kind(items)) == await dumps_in_turns(iter(items), kind, 4)
 
 
 async def test_what_is_not_json_is_not_written() -> None:
     """Wherever it stands."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        await dumps_in_turns([1.0] * 200 + [float("nan")], list)
+        await dumps_in_turns([1.0] * 200 + [float("nan")], list, 4)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,12 @@ async def test_what_is_not_json_is_not_written() -> None:
     [
         (lambda: loads_in_turns(dumps([ROW] * 10_000)), 20),
         (lambda: loads_in_turns(dumps({str(at): ROW for at in range(10_000)})), 20),
-        (lambda: dumps_in_turns([ROW] * 10_000, list), 90),
-        (lambda: _all(10_000), 90),
+        (lambda: dumps_in_turns([ROW] * 10_000, list, 4), 90),
+        (lambda: _all(10_000, 4), 90),
+        (lambda: _all(1_000, 100), 240),
+        (lambda: _all(100, 1_000), 90),
     ],
-    ids=["list", "object", "written", "items"],
+    ids=["list", "object", "written", "items", "wide items", "very wide items"],
 )
 async def test_others_get_their_turn(work: Callable[[], Coroutine[Any, Any, Any]], least: int) -> None:
     """Many times while there are many rows."""
@@ -120,9 +122,9 @@ async def test_others_get_their_turn(work: Callable[[], Coroutine[Any, Any, Any]
 async def test_little_is_done_at_once() -> None:
     """The negative control: what is short waits for nobody."""
     assert 0 == await _turns_of_others(loads_in_turns(dumps([ROW] * 10)))
-    assert 0 == await _turns_of_others(dumps_in_turns([ROW] * 100, list))
-    assert 0 == await _turns_of_others(_all(100))
+    assert 0 == await _turns_of_others(dumps_in_turns([ROW] * 100, list, 4))
+    assert 0 == await _turns_of_others(_all(100, 4))
 
 
-async def _all(count: int) -> None:
-    assert list(range(count)) == [item async for item in in_turns(range(count))]
+async def _all(count: int, width: int) -> None:
+    assert list(range(count)) == [item async for item in in_turns(range(count), width)]

@@ -30,10 +30,11 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
-        document = await loads_in_turns(await read_body(request, settings.max_body_bytes))
-        if not isinstance(document, dict):
-            raise InputRefused("flowers are sent under keys", [Fault("", "must be an object of flowers")])
+        body = await read_body(request, settings.max_body_bytes)
         with CallerWaits(request) as timing:
+            document = await loads_in_turns(body)
+            if not isinstance(document, dict):
+                raise InputRefused("flowers are sent under keys", [Fault("", "must be an object of flowers")])
             answers = await predicting.answer(keyed(document), Wish(key=sticky_key(request)), until, timing)
         ids = (_class_id(answer["output"]) for answer in answers)
         return json_response(dict(zip(document, ids, strict=True)), 201, NO_STORE)

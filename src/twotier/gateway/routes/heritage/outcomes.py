@@ -27,14 +27,15 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
-        document = await loads_in_turns(await read_body(request, settings.max_body_bytes))
-        many = isinstance(document, list)
-        sent = document if many else [document]
-        rows = Rows(Shape.LIST if many else Shape.ONE, sent, len(sent))
+        body = await read_body(request, settings.max_body_bytes)
         with CallerWaits(request) as timing:
+            document = await loads_in_turns(body)
+            many = isinstance(document, list)
+            sent = document if many else [document]
+            rows = Rows(Shape.LIST if many else Shape.ONE, sent, len(sent))
             answers = await predicting.answer(rows, Wish(key=sticky_key(request)), until, timing)
         wholes = (_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True))
-        return Response(await dumps_in_turns(wholes, list), 201, NO_STORE, "application/json")
+        return Response(await dumps_in_turns(wholes, list, len(outcome.features)), 201, NO_STORE, "application/json")
 
     row = routes.reference(outcome.row, "validation")
     rows = [dict(example.row) for example in outcome.examples]

@@ -17,7 +17,7 @@ from twotier.card import Card, Spread
 from twotier.errors import NotExplainable, SchemaMismatch
 from twotier.explaining import Explainer
 from twotier.family import Answer, Family
-from twotier.linear import Matrix, fast
+from twotier.linear import fast
 from twotier.reasons import REASONS, Explained, Reasons
 
 
@@ -76,7 +76,7 @@ class Scorer:
         self.family = family
         self.card = card
         self._model = model
-        self._predict = (fast(model, _probe(card)) if family.numeric else None) or _unchecked(model)
+        self._predict = fast(model, _probe(family, card)) or _unchecked(model)
 
     @cached_property
     def positive(self) -> int:
@@ -141,10 +141,25 @@ def _unchecked(model: Model) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
     return predict
 
 
-def _probe(card: Card) -> Matrix:
-    """Rows that lie where the training rows did, and some around zero: (64, features)."""
+def _probe(family: Family, card: Card) -> NDArray[Any]:
+    """Rows that lie where the training rows did, and some around zero, with every word that a word may be: (64, features)."""
     random = np.random.default_rng(0)
     spreads = [card.ranges.get(name, Spread(minimum=-1, maximum=1, mean=0)) for name in card.features]
     share = random.random((32, len(spreads)))
     near = (1 - share) * [each.minimum for each in spreads] + share * [each.maximum for each in spreads]
-    return np.concatenate([near, random.normal(size=near.shape)])
+    rows = np.concatenate([near, random.normal(size=near.shape)])
+    if family.numeric:
+        return rows
+    mixed = rows.astype(object)
+    mixed[::7] = math.nan
+    for at, name in enumerate(card.features):
+        if name not in card.ranges:
+            words = _words(card.row_schema.get("properties", {}).get(name))
+            mixed[:, at] = (words * len(mixed))[: len(mixed)]
+    return mixed
+
+
+def _words(schema: Any) -> list[Any]:
+    """What a feature that is no number may be, and that it may be missing."""
+    choices = [schema, *schema.get("anyOf", ())] if isinstance(schema, dict) else []
+    return [math.nan, *(word for each in choices for word in each.get("enum", ()))]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import config_context
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, PolynomialFeatures, RobustScaler, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, PolynomialFeatures, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from tests.examples import card, family
@@ -166,13 +168,96 @@ def test_a_class_that_inherits_its_predictions_qualifies() -> None:
         make_pipeline(SimpleImputer(missing_values=-1), LogisticRegression()),
         make_pipeline(SimpleImputer(add_indicator=True), LogisticRegression()),
         OwnPipeline([("scaler", StandardScaler()), ("model", LogisticRegression())]),
-        make_pipeline(make_pipeline(StandardScaler()), LogisticRegression()),
+        make_pipeline(ColumnTransformer([("all", Doubling(), [0, 1, 2])]), LogisticRegression()),
     ],
     ids=str,
 )
 def test_any_other_model_does_not_qualify(model: Any) -> None:
     """What may do anything else than the arithmetic that is known here is left to scikit-learn."""
     assert fast(*_fitted(model)) is None
+
+
+WORDS = ["red", "green", "blue", math.nan]
+
+
+def _mixed(seed: int, words: Sequence[Any] = WORDS) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """60 rows of two numbers, of which some are missing, between two words."""
+    random = np.random.default_rng(seed)
+    X = np.empty((60, 4), dtype=object)
+    X[:, [1, 2]] = np.where(random.random((60, 2)) < 0.1, math.nan, random.normal(size=(60, 2)))
+    X[:, [0, 3]] = np.array(words, dtype=object)[random.integers(len(words), size=(60, 2))]
+    return X, random.integers(2, size=60)
+
+
+def _by_column(encoder: OneHotEncoder, **more: Any) -> Pipeline:
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    return make_pipeline(ColumnTransformer([("numbers", numbers, [1, 2]), ("words", encoder, [0, 3])], **more), LogisticRegression())
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("places", [[0, 3], slice(0, 4, 3), [True, False, False, True]], ids=str)
+def test_columns_of_several_kinds(sparse: bool, places: Any) -> None:
+    """Numbers and words, each transformed in its own way; words that training has not seen add nothing, and missing is a word."""
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=sparse)
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    columns = ColumnTransformer([("words", encoder, places), ("none", StandardScaler(), []), ("numbers", numbers, [1, 2])])
+    model = make_pipeline(columns, LogisticRegression())
+    X, y = _mixed(6)
+    predict = fast(model.fit(X, y), X)
+    assert predict is not None
+    fresh, _ = _mixed(7, [*WORDS, "unheard of", ""])
+    for rows in (X, fresh, fresh[:1]):
+        before = rows.copy()
+        np.testing.assert_allclose(predict(rows), model.predict_proba(rows), rtol=0, atol=TOLERANCE)
+        assert all(a is b or a == b for a, b in zip(before.ravel(), rows.ravel(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(),
+        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10),
+        OneHotEncoder(handle_unknown="ignore", drop="first"),
+        OneHotEncoder(handle_unknown="ignore", max_categories=2),
+    ],
+    ids=str,
+)
+def test_encoders_that_do_more_do_not_qualify(encoder: OneHotEncoder) -> None:
+    """They may refuse a word, or throw rare ones together."""
+    X, y = _mixed(8)
+    assert fast(_by_column(encoder).fit(X, y), X) is None
+
+
+def test_missing_in_two_ways_does_not_qualify() -> None:
+    """For scikit-learn None is one word and NaN another; rows here know only one way to be missing."""
+    X, y = _mixed(8, ["red", None, math.nan])
+    assert fast(_by_column(OneHotEncoder(handle_unknown="ignore")).fit(X, y), X) is None
+
+
+@pytest.mark.parametrize("more", [{"remainder": "passthrough"}, {"transformer_weights": {"numbers": 2.0}}], ids=str)
+def test_columns_that_are_treated_otherwise_do_not_qualify(more: dict[str, Any]) -> None:
+    """What is done to them is scikit-learn's to do."""
+    X, y = _mixed(8)
+    X = np.column_stack([X, np.arange(60.0)])
+    assert fast(_by_column(OneHotEncoder(handle_unknown="ignore"), **more).fit(X, y), X) is None
+
+
+def test_columns_that_are_left_out() -> None:
+    """By default, what no transformer is given is dropped."""
+    X, y = _mixed(9)
+    X = np.column_stack([X, ["anything"] * 60])
+    model = _by_column(OneHotEncoder(handle_unknown="ignore")).fit(X, y)
+    predict = fast(model, X)
+    assert predict is not None
+    np.testing.assert_allclose(predict(X), model.predict_proba(X), rtol=0, atol=TOLERANCE)
+
+
+def test_a_pipeline_within_a_pipeline_qualifies() -> None:
+    """However deep."""
+    model, X = _fitted(make_pipeline(make_pipeline(make_pipeline(StandardScaler()), MinMaxScaler()), LogisticRegression()))
+    predict = fast(model, X)
+    assert predict is not None
+    np.testing.assert_allclose(predict(X), model.predict_proba(X), rtol=0, atol=TOLERANCE)
 
 
 def test_a_column_of_which_nothing_is_known_does_not_qualify() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import sys
@@ -12,6 +13,7 @@ import uvicorn
 
 from twotier.errors import ConfigurationError
 from twotier.families import offered
+from twotier.gateway.accepting import Acceptor
 from twotier.gateway.app import create_app
 from twotier.gateway.readiness import Lifecycle
 from twotier.gateway.settings import GatewaySettings
@@ -28,6 +30,17 @@ class _Server(uvicorn.Server):
         self._lifecycle = lifecycle
         self._drain_seconds = drain_seconds
         self._stop_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, and take up connections in our own way."""
+        await super().startup(sockets=[])
+        protocol = self.config.http_protocol_class
+
+        def made() -> asyncio.Protocol:
+            return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+
+        # Uvicorn closes its servers and waits for that, and asks them for nothing else.
+        self.servers.extend(Acceptor(each, made) for each in sockets or [])  # type: ignore[misc]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal ends the wait. Uvicorn's own would raise the signal anew in the end, and exit by it."""
@@ -52,7 +65,7 @@ def _listen(settings: GatewaySettings) -> list[socket.socket]:
 def _open(host: str, port: int, name: str, reuse_port: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048, reuse_port=reuse_port)
+        return socket.create_server((host, port), family=family, backlog=1024, reuse_port=reuse_port)
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port} (GATEWAY_HOST, {name}): {error.strerror}") from None
 

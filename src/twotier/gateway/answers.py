@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -10,15 +11,34 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from twotier.errors import UpstreamUnavailable
 from twotier.gateway import problems
 from twotier.gateway.strict_json import dumps
 
-__all__ = ["NO_STORE", "answer_error", "answer_http_exception", "json_response", "problem_response", "tagged_response"]
+__all__ = ["NO_STORE", "JSONInPieces", "answer_error", "answer_http_exception", "json_response", "problem_response", "tagged_response"]
 
 NO_STORE = {"Cache-Control": "no-store"}
 """Of answers that are not to be kept by anybody on the way."""
+
+
+class JSONInPieces(Response):
+    """JSON that was written already, sent piece by piece. Its length is known, and it is not to be kept."""
+
+    def __init__(self, pieces: Sequence[bytes], status: int = 200) -> None:
+        length = {"Content-Length": str(sum(map(len, pieces)))}
+        super().__init__(b"", status, NO_STORE | length, "application/json")
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        last = len(self._pieces) - 1
+        for at, piece in enumerate(self._pieces):
+            await send({"type": "http.response.body", "body": piece, "more_body": at < last})
+            if at < last:
+                await asyncio.sleep(0)
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +21,9 @@ __all__ = ["Dispatching"]
 
 _MAX_LANES = 256
 """Lanes beyond this number are forgotten as soon as they are idle: callers may pin names without end."""
+
+_AT_ONCE = 32
+"""Callers who go on in one turn of the event loop. A full parcel has many times as many, and whoever comes meanwhile would wait for all."""
 
 _log = get_logger(__name__)
 
@@ -38,6 +42,7 @@ class Dispatching:
         self._metrics = metrics
         self._lanes: dict[_Key, _Busy] = {}
         self._carrying: set[asyncio.Task[None]] = set()
+        self._settled: deque[asyncio.Future[None]] = deque()
         metrics.rows_queued.set_function(lambda: sum(busy.lane.queued for busy in self._lanes.values()))
 
     async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
@@ -47,8 +52,9 @@ class Dispatching:
         settled: asyncio.Future[None] = loop.create_future()
 
         def settle(_call: Call) -> None:
-            if not settled.cancelled():
-                settled.set_result(None)
+            self._settled.append(settled)
+            if len(self._settled) == 1:
+                loop.call_soon(self._wake)
 
         call = self._admit(busy, rows, deadline, settle)
         timer = loop.call_later(deadline - call.admitted, busy.lane.expire, call)
@@ -92,6 +98,14 @@ class Dispatching:
         self._sizes.slots = self._slots_per_server * max(1, self._servers())
         busy.lane.pump()
 
+    def _wake(self) -> None:
+        """Let some callers go on whose calls are over, and the others in the next turns of the event loop."""
+        for settled in [self._settled.popleft() for _ in range(min(_AT_ONCE, len(self._settled)))]:
+            if not settled.cancelled():
+                settled.set_result(None)
+        if self._settled:
+            asyncio.get_running_loop().call_soon(self._wake)
+
     def _send(self, busy: _Busy, parcel: Parcel) -> None:
         self._metrics.observe_dispatch(busy.ask.family.name, parcel.size, parcel.reason)
         task = asyncio.create_task(self._carry(busy, parcel))
@@ -118,5 +132,5 @@ class _Busy:
 
     def __init__(self, ask: Ask, send: Callable[[_Busy, Parcel], None], sizes: Sizes) -> None:
         self.ask = ask
-        self.lane = Lane(time.monotonic, partial(send, self), sizes)
+        self.lane = Lane(time.monotonic, partial(send, self), sizes, len(ask.family.features))
         self.pumping = False

@@ -25,6 +25,9 @@ from twotier.gateway.parcels import Call, Parcel, Part, joined
 
 __all__ = ["Lane", "Sizes"]
 
+_MAX_CELLS = 4096
+"""Values in a parcel of more than one row: wide rows cost as much as so many more."""
+
 _LEARNING = 0.2
 """How much one parcel says about the lane's pace, and how much the ones before it do."""
 
@@ -43,19 +46,20 @@ class Sizes:
     """Parcels under way at once."""
 
     max_rows: int
-    """Rows in a parcel."""
+    """Rows in a parcel, unless they are wide."""
 
     max_queued: int
     """Rows that wait. A lane without any takes one call of whatever length."""
 
 
 class Lane:
-    """See the module. `send` is handed parcels, and is to have `answered` or `failed` called for each."""
+    """See the module. `send` is handed parcels, and is to have `answered` or `failed` called for each. A row has `width` values."""
 
-    def __init__(self, clock: Callable[[], float], send: Callable[[Parcel], None], sizes: Sizes) -> None:
+    def __init__(self, clock: Callable[[], float], send: Callable[[Parcel], None], sizes: Sizes, width: int = 1) -> None:
         self._clock = clock
         self._send = send
         self._sizes = sizes
+        self._width = width
         # The calls of which nothing was sent yet, and those of which some rows were. Ordered, and a caller who leaves is out at once.
         self._new: OrderedDict[Call, None] = OrderedDict()
         self._begun: OrderedDict[Call, None] = OrderedDict()
@@ -74,6 +78,11 @@ class Lane:
     def idle(self) -> bool:
         """Whether nothing waits and nothing is under way."""
         return not (self.queued or self.under_way or self._halved)
+
+    @property
+    def max_rows(self) -> int:
+        """Rows in a parcel."""
+        return max(1, min(self._sizes.max_rows, _MAX_CELLS // self._width))
 
     def admit(self, rows: Sequence[list[Any]], deadline: float, settle: Callable[[Call], None]) -> Call:
         """Queue a caller's rows; `pump` sends them. Raises Overloaded and UpstreamTimeout."""
@@ -157,13 +166,13 @@ class Lane:
             return None
         # One guilty caller among n is found in log2(n) halvings, of which each makes two parcels.
         parcel = Parcel(parts, reason, now, [2 * len(parts).bit_length()])
-        if parcel.size >= self._sizes.max_rows:
+        if parcel.size >= self.max_rows:
             parcel.reason = "full"
         return parcel
 
     def _take(self, now: float, queues: Sequence[OrderedDict[Call, None]]) -> list[Part]:
         """Take rows for one parcel off the queues, going round the callers so that each gets an even share of what room is left."""
-        room, parts = self._sizes.max_rows, list[Part]()
+        room, parts = self.max_rows, list[Part]()
         while room and (waiting := sum(map(len, queues))):
             share = max(1, room // waiting)
             for call in list(islice(chain(*queues), room)):

@@ -31,6 +31,7 @@ class Metrics:
         self._requests = Counter(
             "twotier_gateway_requests", "Requests answered.", ("route", "method", "status"), registry=self._registry
         )
+        self._refused = self._requests.labels("refused unread", "POST", 503)
         self._seconds = Histogram(
             "twotier_gateway_request_seconds", "Time to answer a request.", ("route", "method"), buckets=_SECONDS, registry=self._registry
         )
@@ -95,7 +96,7 @@ class Metrics:
 
     def observe_refused(self) -> None:
         """Count a call that was refused unread."""
-        self._requests.labels("refused unread", "POST", 503).inc()
+        self._refused.inc()
 
     def observe_rows(self, family: str, version: str, rows: int) -> None:
         """Count rows that a version answered; the model server, not the caller, names the version."""

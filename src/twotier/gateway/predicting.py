@@ -1,4 +1,4 @@
-"""The use-case: a body in, the body of its answer out. It knows no web framework."""
+"""The use-case: a body in, the body of its answer out, in pieces if it is long. It knows no web framework."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twotier.gateway.metrics import Metrics
 from twotier.gateway.pointers import MAX_FAULTS
 from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
 from twotier.gateway.strict_json import dumps
-from twotier.gateway.turns import dumps_in_turns, in_turns, loads_in_turns
+from twotier.gateway.turns import dumps_in_turns, forget_in_turns, in_turns, loads_in_turns
 
 __all__ = ["Predicting", "Wish", "present"]
 
@@ -61,11 +61,12 @@ class Predicting:
         self._reader = RowReader(family, max_rows)
         self._dump = family.answer.__pydantic_serializer__.to_python
 
-    async def predict(self, body: bytes, wish: Wish, deadline: float, timing: Timing) -> bytes:
+    async def predict(self, body: bytes, wish: Wish, deadline: float, timing: Timing) -> list[bytes]:
         """Answer in the shape that the rows came in. `deadline` is `time.monotonic()`'s. Raises TwotierError."""
         begun = time.monotonic()
         try:
-            rows = self._reader.rows(await loads_in_turns(body))
+            document = await loads_in_turns(body)
+            rows = self._reader.rows(document)
         finally:
             timing.validate += time.monotonic() - begun
         results = await self._results(rows, wish, deadline, timing)
@@ -73,7 +74,10 @@ class Predicting:
             _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
             for row, result in zip(rows.items, results, strict=True)
         )
-        return await _shaped(rows, shown, self._width)
+        made = await _shaped(rows, shown, self._width)
+        if rows.shape is not Shape.ONE:
+            await forget_in_turns(document, self._width)
+        return made
 
     async def answer(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any]]:
         """One answer per row, for rows that came in a form of their own and were read already; all of them are answered, or none.
@@ -97,6 +101,9 @@ class Predicting:
             raise _refused(read)
         answered = iter(await self._score(good, wish, deadline, timing)) if good else iter(())
         results = [one if isinstance(one, Refusal) else next(answered) or _unscored(rows.pointer(at)) for at, one in enumerate(read)]
+        good.clear()
+        if rows.shape is not Shape.ONE:
+            await forget_in_turns(read, self._width)
         if not beside and any(isinstance(result, Refusal) for result in results):
             raise _refused(results)
         return results
@@ -133,10 +140,10 @@ def present(family: Family, row: dict[str, Any], answer: dict[str, Any]) -> dict
     return dict(sorted({**row, **answer}.items())) if family.echo else answer
 
 
-async def _shaped(rows: Rows, shown: Iterator[dict[str, Any]], width: int) -> bytes:
+async def _shaped(rows: Rows, shown: Iterator[dict[str, Any]], width: int) -> list[bytes]:
     try:
         if rows.shape is Shape.ONE:
-            return dumps(next(shown))
+            return [dumps(next(shown))]
         if rows.shape is Shape.LIST:
             return await dumps_in_turns(shown, list, width)
         return await dumps_in_turns(zip(rows.keys, shown, strict=True), dict, width)

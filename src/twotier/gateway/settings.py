@@ -69,7 +69,7 @@ class GatewaySettings(Settings):
     queued_rows: int = Field(default=50_000, ge=1)
     """Most rows that wait for one version. Beyond that, and when rows could not be answered in their time, the answer is 503 at once."""
 
-    max_requests: int = Field(default=4000, ge=1)
+    max_requests: int = Field(default=1200, ge=1)
     """Most calls that are being answered at once. Beyond that they are refused before they cost anything."""
 
     poll_seconds: float = Field(default=0.5, gt=0)

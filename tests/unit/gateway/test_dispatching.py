@@ -11,6 +11,7 @@ import pytest
 
 from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY, IrisAnswer
+from twotier.gateway import dispatching
 from twotier.gateway.dispatching import Dispatching
 from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.lanes import Sizes
@@ -236,3 +237,24 @@ async def test_calls_under_way_end_with_the_loop() -> None:
         task.cancel()
     with pytest.raises(UpstreamUnavailable, match="is being stopped"):
         await waiting
+
+
+async def test_callers_go_on_in_turns() -> None:
+    """However many rows come back together: whoever comes meanwhile waits for a few callers, and not for all."""
+    callers = 5 * dispatching._AT_ONCE
+    bench = Bench(Sizes(1, callers, callers))
+    gone_on = list[int]()
+
+    async def call(row: int) -> None:
+        await bench.score(row)
+        gone_on.append(row)
+
+    calls = [asyncio.create_task(call(row)) for row in range(callers)]
+    most = before = 0
+    while before < callers:
+        await asyncio.sleep(0)
+        most, before = max(most, len(gone_on) - before), len(gone_on)
+    await asyncio.gather(*calls)
+    assert gone_on == list(range(callers))
+    assert most == dispatching._AT_ONCE
+    assert len(bench.carrier.carried) == 1

@@ -27,9 +27,10 @@ class World:
     now: float = 100.0
     sent: list[Parcel] = field(default_factory=list)
     settled: list[Call] = field(default_factory=list)
+    width: int = 1
 
     def __post_init__(self) -> None:
-        self.lane = Lane(lambda: self.now, self.sent.append, self.sizes)
+        self.lane = Lane(lambda: self.now, self.sent.append, self.sizes, self.width)
 
     def admit(self, *rows: int, budget: float = 10.0) -> Call:
         """Admit rows, each of which is a number of its own, and pump."""
@@ -97,6 +98,14 @@ def test_many_rows_of_one_caller_do_not_hold_up_another() -> None:
     world.answer(world.sent[0])
     assert 1000 in numbers(world.sent[1])
     assert (10, "full") == (world.sent[1].size, world.sent[1].reason)
+
+
+@pytest.mark.parametrize(("width", "rows"), [(1, 128), (32, 128), (33, 124), (100, 40), (5000, 1)])
+def test_wide_rows_travel_in_smaller_parcels(width: int, rows: int) -> None:
+    """They cost more, and nobody else's row is to wait longer for them; one row is never too wide."""
+    world = World(Sizes(1, 128, 10_000), width=width)
+    world.admit(*range(300))
+    assert (rows, "full") == (world.sent[0].size, world.sent[0].reason)
 
 
 def test_callers_share_a_parcel_evenly() -> None:

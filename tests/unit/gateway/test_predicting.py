@@ -46,7 +46,7 @@ class Echo:
 async def predict(value: Any, wish: Wish = Wish(), echo: Echo | None = None) -> Any:
     """Ask, and read the answer."""
     predicting = Predicting(FAMILY, echo or Echo(), Metrics(), max_rows=10_000)
-    return json.loads(await predicting.predict(json.dumps(value).encode(), wish, DEADLINE, Timing()))
+    return json.loads(b"".join(await predicting.predict(json.dumps(value).encode(), wish, DEADLINE, Timing())))
 
 
 async def test_mirrors_one_row() -> None:
@@ -226,13 +226,13 @@ async def test_repeats_the_row_as_it_was_sent() -> None:
     forward = Weighing()
     predicting = Predicting(coin, forward, Metrics(), max_rows=10)
     body = b'[{"b": 2, "first": 1.50}, {"a": 1e0, "b": -3}, {"a": "x", "b": 1}]'
-    answered = await predicting.predict(body, Wish(partial=True), DEADLINE, Timing())
+    answered = b"".join(await predicting.predict(body, Wish(partial=True), DEADLINE, Timing()))
     assert answered.startswith(
         b'[{"Output":"1.5","b":2,"first":1.5,"model_name":"log_reg_1"},{"Output":"1.0","a":1.0,"b":-3,"model_name":"log_reg_1"},'
     )
     # A row's own problem is a problem and nothing else.
     assert {"type", "title", "status", "detail", "errors", "error_count"} == json.loads(answered)[2].keys()
     assert frozenset() == forward.wanted
-    told = json.loads(await predicting.predict(body[1:24], Wish(shown=["why"]), DEADLINE, Timing()))
+    told = json.loads(b"".join(await predicting.predict(body[1:24], Wish(shown=["why"]), DEADLINE, Timing())))
     assert ["Output", "b", "first", "model_name", "why"] == list(told)
     assert frozenset({"why"}) == forward.wanted

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twotier.errors import InputUnreadable
 from twotier.gateway import turns
 from twotier.gateway.strict_json import dumps, loads
-from twotier.gateway.turns import dumps_in_turns, in_turns, loads_in_turns
+from twotier.gateway.turns import dumps_in_turns, forget_in_turns, in_turns, loads_in_turns
 
 ROW = {"SepalLengthCm": 5.0, "note": "as long as other rows are"}
 
@@ -93,7 +93,23 @@ async def test_refused_as_at_once(body: bytes, monkeypatch: pytest.MonkeyPatch) 
 async def test_written_as_at_once(kind: Any, count: int) -> None:
     """Lists and objects, of any length."""
     items: Any = [ROW] * count if kind is list else [(str(at), ROW) for at in range(count)]
-    assert dumps(kind(items)) == await dumps_in_turns(iter(items), kind, 4)
+    assert dumps(kind(items)) == b"".join(await dumps_in_turns(iter(items), kind, 4))
+
+
+async def test_what_is_long_is_written_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is much longer than it may be, and what is short is in one."""
+    monkeypatch.setattr(turns, "_PIECE", 10_000)
+    pieces = await dumps_in_turns([ROW] * 1000, list, 4)
+    assert len(pieces) > 4
+    assert all(10_000 < len(piece) < 14_000 for piece in pieces[:-1]) and len(pieces[-1]) < 14_000
+    assert 1 == len(await dumps_in_turns([ROW] * 50, list, 4))
+
+
+@pytest.mark.parametrize("items", [[ROW] * 10_000, {str(at): ROW for at in range(10_000)}, [], {}], ids=["list", "object", "none", "no"])
+async def test_forgotten_to_the_last(items: Any) -> None:
+    """Whatever holds them."""
+    await forget_in_turns(items, 4)
+    assert not items
 
 
 async def test_what_is_not_json_is_not_written() -> None:
@@ -108,11 +124,13 @@ async def test_what_is_not_json_is_not_written() -> None:
         (lambda: loads_in_turns(dumps([ROW] * 10_000)), 20),
         (lambda: loads_in_turns(dumps({str(at): ROW for at in range(10_000)})), 20),
         (lambda: dumps_in_turns([ROW] * 10_000, list, 4), 90),
+        (lambda: forget_in_turns([ROW] * 10_000, 4), 10),
+        (lambda: forget_in_turns({str(at): ROW for at in range(10_000)}, 4), 10),
         (lambda: _all(10_000, 4), 90),
         (lambda: _all(1_000, 100), 240),
         (lambda: _all(100, 1_000), 90),
     ],
-    ids=["list", "object", "written", "items", "wide items", "very wide items"],
+    ids=["list", "object", "written", "forgotten list", "forgotten object", "items", "wide items", "very wide items"],
 )
 async def test_others_get_their_turn(work: Callable[[], Coroutine[Any, Any, Any]], least: int) -> None:
     """Many times while there are many rows."""

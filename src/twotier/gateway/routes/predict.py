@@ -11,7 +11,7 @@ from starlette.responses import Response
 from twotier.errors import InputRefused, UnknownFamily
 from twotier.families import Families
 from twotier.family import Family
-from twotier.gateway.answers import NO_STORE
+from twotier.gateway.answers import JSONInPieces
 from twotier.gateway.bodies import read_body
 from twotier.gateway.headers import DEADLINE_HEADER, STICKY_HEADER, deadline, sticky_key
 from twotier.gateway.leaving import CallerWaits
@@ -41,7 +41,7 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
         body = await read_body(request, settings.max_body_bytes)
         with CallerWaits(request) as timing:
             answer = await predicting.predict(body, wish, until, timing)
-        return Response(answer, 200, NO_STORE, "application/json")
+        return JSONInPieces(answer)
 
     description = _description(routes, family, settings)
     parameters = description.pop("parameters")

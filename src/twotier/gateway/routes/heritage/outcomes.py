@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twotier.family import Family
-from twotier.gateway.answers import NO_STORE
+from twotier.gateway.answers import JSONInPieces
 from twotier.gateway.bodies import read_body
 from twotier.gateway.headers import deadline, sticky_key
 from twotier.gateway.leaving import CallerWaits
@@ -35,7 +35,7 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
             rows = Rows(Shape.LIST if many else Shape.ONE, sent, len(sent))
             answers = await predicting.answer(rows, Wish(key=sticky_key(request)), until, timing)
         wholes = (_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True))
-        return Response(await dumps_in_turns(wholes, list, len(outcome.features)), 201, NO_STORE, "application/json")
+        return JSONInPieces(await dumps_in_turns(wholes, list, len(outcome.features)), 201)
 
     row = routes.reference(outcome.row, "validation")
     rows = [dict(example.row) for example in outcome.examples]

@@ -14,6 +14,11 @@ REQUIREMENTS = Path(__file__).parent / "requirements"
 ENVIRONMENTS = Path(__file__).parents[2] / ".tools" / "compare"
 """Git-ignored."""
 
+OWN = "twotier"
+"""The environment in which twotier is compared: what serves of it, and nothing that its tests alone need."""
+
+ROOT = Path(__file__).parents[2]
+
 INSTALL_SECONDS = 900
 
 
@@ -25,7 +30,7 @@ def programs(name: str | None) -> Path:
     """The folder of programs of an environment, which is made if need be; None is this one. Raises CannotInstall."""
     if name is None:
         return Path(sys.executable).parent
-    requirements = REQUIREMENTS / f"{name}.txt"
+    requirements = _own() if name == OWN else REQUIREMENTS / f"{name}.txt"
     folder = ENVIRONMENTS / name
     mark = folder / "requirements.sha256"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
@@ -38,6 +43,17 @@ def programs(name: str | None) -> Path:
             raise CannotInstall(done.stderr.strip()[-2000:])
         mark.write_text(digest)
     return folder / "bin"
+
+
+def _own() -> Path:
+    """The requirements of that one, in the versions of this one."""
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    pins, requirements = ENVIRONMENTS / f"{OWN}-versions.txt", ENVIRONMENTS / f"{OWN}.txt"
+    text = "".join(f"{package}=={version}\n" for package, version in versions(None).items() if package != OWN)
+    pins.write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    requirements.write_text(f"# {digest}\n--constraint {pins}\n--editable {ROOT}[gateway,model-server]\n")
+    return requirements
 
 
 def versions(name: str | None) -> dict[str, str]:

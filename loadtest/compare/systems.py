@@ -80,7 +80,7 @@ def _json(value: Any) -> bytes:
 
 
 def _twotier(stage: Stage) -> list[Process]:
-    python = str(stage.programs(None) / "python")
+    python = str(stage.programs("twotier") / "python")
     model_server = {"TWOTIER_DATA": str(stage.data), "MODEL_SERVER_PORT": str(stage.ports[1]), "BENTOML_DO_NOT_TRACK": "True"}
     gateway = {"TWOTIER_DATA": str(stage.data), "GATEWAY_PORT": str(stage.ports[0]), "GATEWAY_MODEL_SERVERS": json.dumps([stage.url(1)])}
     return [
@@ -156,7 +156,7 @@ SYSTEMS = (
     System(
         name="twotier",
         title="twotier, both tiers",
-        environments=(None,),
+        environments=("twotier",),
         packages=("twotier", "fastapi", "bentoml", "uvloop", "scikit-learn"),
         start=_twotier,
         bulk=_OWN_BULK,

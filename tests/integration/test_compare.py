@@ -327,6 +327,26 @@ def test_an_environment_is_made_once_and_again_when_its_requirements_change(tmp_
     assert not (programs.parent / "requirements.sha256").exists()
 
 
+def test_twotier_is_compared_as_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an environment of its own with the versions of this one, but without what only tests need."""
+    asked: list[list[str]] = []
+
+    def install(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        if "pip" not in command:
+            return subprocess.CompletedProcess(command, 0, '{"twotier": "9", "pandas": "3.1.0"}', "")
+        asked.append(Path(command[-1]).read_text().splitlines())
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(subprocess, "run", install)
+    monkeypatch.setattr(environments.venv, "create", lambda folder, **_options: folder.mkdir(exist_ok=True))
+    for _ in range(2):
+        assert environments.programs(environments.OWN) == tmp_path / "twotier" / "bin"
+    ((_, versions, package),) = asked
+    assert Path(versions.partition(" ")[2]).read_text() == "pandas==3.1.0\n"
+    assert package == f"--editable {environments.ROOT}[gateway,model-server]"
+
+
 def test_every_peer_can_be_described_without_its_environment(tmp_path: Path) -> None:
     """Each names files that exist and asks about the same row; MLServer's settings and MLflow's model are
     written where they look for them, the latter by a stand-in here."""
@@ -343,7 +363,7 @@ def test_every_peer_can_be_described_without_its_environment(tmp_path: Path) -> 
             assert all((process.folder / word).is_file() for word in process.command if word.endswith(".py"))
         assert all(str(value).encode() in system.body for value in ROW.values())
         assert system.bulk is None or system.bulk[1](3).count(b"5.0") == 3
-        named = [environment for environment in system.environments if environment is not None]
+        named = set(system.environments).difference((None, environments.OWN))
         assert all((environments.REQUIREMENTS / f"{environment}.txt").is_file() for environment in named)
     assert json.loads((tmp_path / "settings.json").read_text())["http_port"] == 1
     assert json.loads((tmp_path / "model-settings.json").read_text())["parameters"] == {"uri": str(model)}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 __all__ = ["Acceptor"]
 
-_AT_ONCE = 16
+_AT_ONCE = 128
 """Connections taken up before those who are connected get their turn."""
 
 _PAUSE = 0.1

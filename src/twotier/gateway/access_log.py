@@ -9,23 +9,19 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 
 __all__ = ["write_access"]
 
-_ENCODER = json.JSONEncoder(separators=(", ", ": "))
-
-
 def write_access(request_id: str, method: str, route: str, status: int, seconds: float) -> None:
-    """Write the line to stderr. None of its values is of a caller's making but for the id, which is harmless, and the method."""
-    line = {
-        "service": "gateway",
-        "event": "request",
-        "request_id": request_id,
-        "method": method,
-        "route": route,
-        "status": status,
-        "ms": round(seconds * 1000, 2),
-        "level": "info",
-        "timestamp": datetime.now(UTC).isoformat(),
-    }
-    sys.stderr.write(_ENCODER.encode(line) + "\n")
+    """Write the line to stderr. Of its values only the id, which is harmless in JSON, and the method are of a caller's making."""
+    sys.stderr.write(
+        f'{{"service": "gateway", "event": "request", "request_id": "{request_id}", "method": {_quoted(method)}, '
+        f'"route": {_quoted(route)}, "status": {status}, "ms": {seconds * 1000:.2f}, "level": "info", '
+        f'"timestamp": "{datetime.now(UTC).isoformat()}"}}\n'
+    )
+
+
+@lru_cache(maxsize=256)
+def _quoted(text: str) -> str:
+    return json.dumps(text)

@@ -27,8 +27,9 @@ class JSONInPieces(Response):
     """JSON that was written already, sent piece by piece. Its length is known, and it is not to be kept."""
 
     def __init__(self, pieces: Sequence[bytes], status: int = 200) -> None:
-        length = {"Content-Length": str(sum(map(len, pieces)))}
-        super().__init__(b"", status, NO_STORE | length, "application/json")
+        self.status_code, self.background = status, None
+        length = str(sum(map(len, pieces))).encode()
+        self.raw_headers = [(b"content-length", length), (b"cache-control", b"no-store"), (b"content-type", b"application/json")]
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

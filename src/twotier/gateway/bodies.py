@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from twotier.errors import Fault, InputRefused, InputTooLarge
+from twotier.gateway.headers import header
 from twotier.gateway.pointers import MAX_FAULTS, pointer
 from twotier.gateway.strict_json import loads
 
@@ -28,11 +29,10 @@ def has_body(request: Request) -> bool:
 
 async def read_body(request: Request, most: int, taken: Callable[[str], bool] | None = None) -> bytes:
     """The body, if its content type is `taken` (by default: is JSON), and no longer than allowed: nothing beyond that is read."""
-    headers = request.headers
-    if not (taken or is_json)(headers.get("Content-Type", "")) or headers.get("Content-Encoding", "identity") != "identity":
+    if not (taken or is_json)(header(request, b"content-type") or "") or header(request, b"content-encoding") not in (None, "identity"):
         raise HTTPException(415, headers={"Accept": "application/json"})
     too_long = InputTooLarge(f"the body has more than {most} bytes: send the rows in several calls")
-    if int(headers.get("Content-Length", "0")) > most:
+    if int(header(request, b"content-length") or 0) > most:
         raise too_long
     chunks: list[bytes] = []
     size = 0

@@ -22,7 +22,7 @@ __all__ = ["Dispatching"]
 _MAX_LANES = 256
 """Lanes beyond this number are forgotten as soon as they are idle: callers may pin names without end."""
 
-_AT_ONCE = 32
+_AT_ONCE = 16
 """Callers who go on in one turn of the event loop. A full parcel has many times as many, and whoever comes meanwhile would wait for all."""
 
 _log = get_logger(__name__)

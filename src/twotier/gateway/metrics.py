@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -31,12 +32,16 @@ class Metrics:
         self._requests = Counter(
             "twotier_gateway_requests", "Requests answered.", ("route", "method", "status"), registry=self._registry
         )
+        # prometheus_client looks a child up anew each time, under a lock; as there are few, they can be remembered.
+        self._request = cache(self._requests.labels)
         self._refused = self._requests.labels("refused unread", "POST", 503)
         self._seconds = Histogram(
             "twotier_gateway_request_seconds", "Time to answer a request.", ("route", "method"), buckets=_SECONDS, registry=self._registry
         )
+        self._duration = cache(self._seconds.labels)
         self.in_flight = Gauge("twotier_gateway_requests_in_flight", "Requests being answered.", registry=self._registry)
         self._rows = Counter("twotier_gateway_rows", "Rows answered.", ("family", "version"), registry=self._registry)
+        self._answered = cache(self._rows.labels)
         self._calls = Counter(
             "twotier_gateway_upstream_calls", "Calls to the model servers.", ("path", "outcome"), registry=self._registry
         )
@@ -91,8 +96,8 @@ class Metrics:
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        self._requests.labels(route, method, status).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        self._request(route, method, status).inc()
+        self._duration(route, method).observe(seconds)
 
     def observe_refused(self) -> None:
         """Count a call that was refused unread."""
@@ -100,7 +105,7 @@ class Metrics:
 
     def observe_rows(self, family: str, version: str, rows: int) -> None:
         """Count rows that a version answered; the model server, not the caller, names the version."""
-        self._rows.labels(family, version).inc(rows)
+        self._answered(family, version).inc(rows)
 
     def observe_dispatch(self, family: str, rows: int, reason: str) -> None:
         """Count a call that a lane sends."""

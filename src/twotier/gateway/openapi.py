@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import request_response
+from starlette.types import ASGIApp
 
 from twotier.errors import ConfigurationError
 from twotier.gateway.problems import MEDIA_TYPE, Problem
@@ -37,18 +40,21 @@ _PROBLEMS: Mapping[int, str] = {
 
 
 class _Direct(APIRoute):
-    """A route whose endpoint is called with the request and nothing else: there are no dependencies to solve."""
+    """A route whose endpoint is called with the request and nothing else: there are no dependencies to solve or to end."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint itself."""
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return endpoint
+    def __init__(self, path: str, endpoint: Callable[..., Any], **description: Any) -> None:
+        super().__init__(path, endpoint, **description)
+        self.app = request_response(endpoint)
 
 
 class Described(FastAPI):
     """An application whose OpenAPI document has the schemas that its routes refer to."""
 
     schemas: Callable[[], dict[str, Any]] = dict
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Starlette's. What FastAPI adds serves dependencies, its own telemetry and its own limit of bodies, of which there is none."""
+        return Starlette.build_middleware_stack(self)
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""

@@ -17,7 +17,7 @@ from twotier.gateway.metrics import Metrics
 from twotier.gateway.pointers import MAX_FAULTS
 from twotier.gateway.rows import Refusal, RowReader, Rows, Shape
 from twotier.gateway.strict_json import dumps
-from twotier.gateway.turns import dumps_in_turns, forget_in_turns, in_turns, loads_in_turns
+from twotier.gateway.turns import dumps_in_turns, forget_in_turns, loads_in_turns, map_in_turns
 
 __all__ = ["Predicting", "Wish", "present"]
 
@@ -109,7 +109,11 @@ class Predicting:
         return results
 
     async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
-        return [self._reader.read(row, partial(rows.pointer, at)) async for at, row in in_turns(enumerate(rows.items), self._width)]
+        def read(numbered: tuple[int, Any]) -> list[Any] | Refusal:
+            at, row = numbered
+            return self._reader.read(row, partial(rows.pointer, at))
+
+        return await map_in_turns(read, enumerate(rows.items), self._width)
 
     async def _score(self, good: list[list[Any]], wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | None]:
         wanted = frozenset(wish.shown).intersection(self._family.on_request)
@@ -120,14 +124,16 @@ class Predicting:
             if wish.version is not None:
                 raise
             raise UpstreamUnavailable(f"no version of {self._family.name} serves yet") from None
-        others = Counter(scores.others.values())
-        for version, rows in [(scores.version, len(good) - others.total()), *others.items()]:
+        self._metrics.observe_rows(self._family.name, scores.version, len(good) - len(scores.others))
+        for version, rows in Counter(scores.others.values()).items() if scores.others else ():
             self._metrics.observe_rows(self._family.name, version, rows)
-        hidden = set(self._family.on_request) - wanted
-        return [
-            None if answer is None else self._dumped(answer, hidden, scores.others.get(at, scores.version))
-            async for at, answer in in_turns(enumerate(scores.answers), self._width)
-        ]
+        hidden = self._family.on_request.keys() - wanted
+
+        def dumped(numbered: tuple[int, Answer | None]) -> dict[str, Any] | None:
+            at, answer = numbered
+            return None if answer is None else self._dumped(answer, hidden, scores.others.get(at, scores.version))
+
+        return await map_in_turns(dumped, enumerate(scores.answers), self._width)
 
     def _dumped(self, answer: Answer, hidden: set[str], version: str) -> dict[str, Any]:
         dumped: dict[str, Any] = self._dump(answer, mode="json", exclude=hidden)

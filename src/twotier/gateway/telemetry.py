@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog import get_logger
@@ -49,12 +48,11 @@ class Telemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = identity
+                headers = message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
                 if (timing := scope["state"].get("timing")) is not None:
-                    headers["Server-Timing"] = timing.header()
+                    headers.append((b"server-timing", timing.header().encode()))
                 if self._lifecycle.draining:
-                    headers["Connection"] = "close"
+                    headers.append((b"connection", b"close"))
             await send(message)
 
         # What is allowed to GET may be asked for by HEAD; the server, which still sees HEAD, leaves the body out.
@@ -62,8 +60,8 @@ class Telemetry:
         if method == "HEAD":
             scope = {**scope, "method": "GET"}
         try:
-            with self._metrics.in_flight.track_inprogress():
-                await self._app(scope, receive, send_marked)
+            self._metrics.in_flight.inc()
+            await self._app(scope, receive, send_marked)
         except ClientDisconnect:
             pass
         except Exception as error:
@@ -72,6 +70,7 @@ class Telemetry:
                 raise
             await problem_response(error, identity, path=scope["path"])(scope, receive, send_marked)
         finally:
+            self._metrics.in_flight.dec()
             seconds = time.perf_counter() - begun
             route = getattr(scope.get("route"), "path", "unmatched")
             self._metrics.observe_request(route, method if method in _METHODS else "OTHER", status, seconds)
@@ -83,5 +82,5 @@ def _identity(scope: Scope) -> str:
     """The caller's X-Request-ID if it is harmless in a header and a log, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode("ascii") if _ACCEPTED_ID.match(value) else uuid4().hex
-    return uuid4().hex
+            return value.decode("ascii") if _ACCEPTED_ID.match(value) else os.urandom(16).hex()
+    return os.urandom(16).hex()

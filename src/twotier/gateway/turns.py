@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, TypeVar
 
 from twotier.errors import InputUnreadable
 from twotier.gateway.strict_json import dumps, loads
 
-__all__ = ["dumps_in_turns", "forget_in_turns", "in_turns", "loads_in_turns"]
+__all__ = ["dumps_in_turns", "forget_in_turns", "loads_in_turns", "map_in_turns"]
 
 _CELLS = 200
 _BYTES = 8 * 1024
@@ -25,15 +25,17 @@ _PIECE = 256 * 1024
 _CLOSING = {b"[": b"]", b"{": b"}"}
 
 _Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
 
-async def in_turns(items: Iterable[_Item], width: int) -> AsyncIterator[_Item]:
-    """Items of so many cells each, with a turn for others now and then."""
-    many = _many(width)
-    for at, item in enumerate(items):
-        if at and at % many == 0:
-            await asyncio.sleep(0)
-        yield item
+async def map_in_turns(function: Callable[[_Item], _Made], items: Iterable[_Item], width: int) -> list[_Made]:
+    """What a function makes of items of so many cells each, with a turn for others now and then."""
+    left, many = iter(items), _many(width)
+    made = [function(item) for item in islice(left, many)]
+    while batch := list(islice(left, many)):
+        await asyncio.sleep(0)
+        made.extend(map(function, batch))
+    return made
 
 
 async def loads_in_turns(body: bytes) -> Any:

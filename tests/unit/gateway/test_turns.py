@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twotier.errors import InputUnreadable
 from twotier.gateway import turns
 from twotier.gateway.strict_json import dumps, loads
-from twotier.gateway.turns import dumps_in_turns, forget_in_turns, in_turns, loads_in_turns
+from twotier.gateway.turns import dumps_in_turns, forget_in_turns, loads_in_turns, map_in_turns
 
 ROW = {"SepalLengthCm": 5.0, "note": "as long as other rows are"}
 
@@ -145,4 +145,4 @@ async def test_little_is_done_at_once() -> None:
 
 
 async def _all(count: int, width: int) -> None:
-    assert list(range(count)) == [item async for item in in_turns(range(count), width)]
+    assert list(range(1, count + 1)) == await map_in_turns(lambda item: item + 1, range(count), width)

@@ -79,14 +79,29 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def _twotier(stage: Stage) -> list[Process]:
-    python = str(stage.programs("twotier") / "python")
-    model_server = {"TWOTIER_DATA": str(stage.data), "MODEL_SERVER_PORT": str(stage.ports[1]), "BENTOML_DO_NOT_TRACK": "True"}
-    gateway = {"TWOTIER_DATA": str(stage.data), "GATEWAY_PORT": str(stage.ports[0]), "GATEWAY_MODEL_SERVERS": json.dumps([stage.url(1)])}
-    return [
-        Process(role="model server", command=[python, "-m", "twotier.model_server"], environment=model_server, folder=stage.folder),
-        Process(role="gateway", command=[python, "-m", "twotier.gateway"], environment=gateway, folder=stage.folder),
-    ]
+def _twotier(gateways: int) -> Callable[[Stage], list[Process]]:
+    """Both tiers; several gateways share the port."""
+
+    def start(stage: Stage) -> list[Process]:
+        python = str(stage.programs("twotier") / "python")
+        model_server = {"TWOTIER_DATA": str(stage.data), "MODEL_SERVER_PORT": str(stage.ports[1]), "BENTOML_DO_NOT_TRACK": "True"}
+        ports = {"GATEWAY_PORT": str(stage.ports[0]), "GATEWAY_MODEL_SERVERS": json.dumps([stage.url(1)])}
+        gateway = {"TWOTIER_DATA": str(stage.data), **ports}
+        own = [{"GATEWAY_OWN_PORT": str(stage.ports[2 + number])} if gateways > 1 else {} for number in range(gateways)]
+        return [
+            Process(role="model server", command=[python, "-m", "twotier.model_server"], environment=model_server, folder=stage.folder),
+            *(
+                Process(
+                    role=f"gateway {number}" if each else "gateway",
+                    command=[python, "-m", "twotier.gateway"],
+                    environment=gateway | each,
+                    folder=stage.folder,
+                )
+                for number, each in enumerate(own, 1)
+            ),
+        ]
+
+    return start
 
 
 def _constant(stage: Stage) -> list[Process]:
@@ -158,7 +173,17 @@ SYSTEMS = (
         title="twotier, both tiers",
         environments=("twotier",),
         packages=("twotier", "fastapi", "bentoml", "uvloop", "scikit-learn"),
-        start=_twotier,
+        start=_twotier(1),
+        bulk=_OWN_BULK,
+        headers={"X-Request-Deadline-Ms": "1000"},
+        **_GATEWAY,
+    ),
+    System(
+        name="twotier-2",
+        title="twotier, both tiers, 2 gateways",
+        environments=("twotier",),
+        packages=("twotier", "fastapi", "bentoml", "uvloop", "scikit-learn"),
+        start=_twotier(2),
         bulk=_OWN_BULK,
         headers={"X-Request-Deadline-Ms": "1000"},
         **_GATEWAY,

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -282,7 +283,7 @@ def test_a_system_that_there_is_not_is_named() -> None:
         [sys.executable, "-m", "loadtest.compare", "--systems", "twotier,nginx"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
-    assert "no such system: nginx; there are: twotier, literal" in done.stderr
+    assert "no such system: nginx; there are: twotier, twotier-2, literal" in done.stderr
 
 
 def test_without_wrk_the_command_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -339,7 +340,7 @@ def test_twotier_is_compared_as_it_serves(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(subprocess, "run", install)
-    monkeypatch.setattr(environments.venv, "create", lambda folder, **_options: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(venv, "create", lambda folder, **_options: folder.mkdir(exist_ok=True))
     for _ in range(2):
         assert environments.programs(environments.OWN) == tmp_path / "twotier" / "bin"
     ((_, versions, package),) = asked

@@ -22,6 +22,7 @@ def markdown(run: Run) -> str:
         _preface(run),
         "## The bars",
         table(("bar", "wanted", "measured", "met"), (_bar_row(bar, systems) for bar in BARS)),
+        "Where the time goes, and what was tried where a bar is not met: [performance](../docs/explanation/performance.md).",
         "## Throughput",
         "Good answers per second in the closed loop, by connections; in brackets how many calls failed.\n"
         "CPU is what the servers' processes used for one good answer at 64 connections.",
@@ -112,14 +113,15 @@ def _overload(systems: Systems) -> str:
                         _number(look(found, "accepted_ms", "p50")),
                         _number(look(found, "accepted_ms", "p99")),
                         _whole(found["refused"]),
+                        _number(look(found, "refused_ms", "p50")),
                         _number(look(found, "refused_ms", "p99")),
                         _whole(found["timed_out"]),
                         _whole(found["error"] + found["failed"] + found["wrong"]),
                         _recovery(found),
                     )
                 )
-    head = ("system", "offered", "sent", "goodput", "p50, ms", "p99, ms", "refused", "their p99, ms", "timed out", "failed", "recovery, s")
-    return table(head, rows)
+    head = ("system", "offered", "sent", "goodput", "p50, ms", "p99, ms", "refused", "their p50, ms", "p99, ms", "timed out", "failed")
+    return table((*head, "recovery, s"), rows)
 
 
 def _recovery(found: Mapping[str, Any]) -> str:

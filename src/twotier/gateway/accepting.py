@@ -10,6 +10,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from structlog import get_logger
+
 __all__ = ["Acceptor"]
 
 _AT_ONCE = 128
@@ -17,6 +19,8 @@ _AT_ONCE = 128
 
 _PAUSE = 0.1
 """Seconds to wait when no more files may be open."""
+
+_log = get_logger(__name__)
 
 
 class Acceptor:
@@ -27,7 +31,7 @@ class Acceptor:
         self._listener = listener
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
-        self._connecting: set[asyncio.Task[object]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
         self._listen()
 
@@ -38,7 +42,7 @@ class Acceptor:
 
     async def wait_closed(self) -> None:
         """Wait for those that were being taken up."""
-        await asyncio.gather(*self._connecting, return_exceptions=True)
+        await asyncio.gather(*self._connecting)
 
     def _listen(self) -> None:
         if not self._closed:
@@ -55,8 +59,16 @@ class Acceptor:
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(_PAUSE, self._listen)
                 return
-            peer.setblocking(False)
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task: asyncio.Task[object] = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, peer))
+            task = self._loop.create_task(self._connect(peer))
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, peer: socket.socket) -> None:
+        try:
+            peer.setblocking(False)
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.connect_accepted_socket(self._protocol, peer)
+        except Exception:
+            # It may be gone already. Nobody waits for this task, so nobody else would say so.
+            _log.warning("a connection could not be taken up", exc_info=True)
+            peer.close()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from twotier.gateway import accepting
 from twotier.gateway.accepting import Acceptor
@@ -112,6 +113,25 @@ async def test_answers_are_not_held_back() -> None:
     assert seen == [1]
 
 
+async def test_one_that_cannot_be_served_is_closed() -> None:
+    """And the next is taken up."""
+    made: list[Greeting] = []
+
+    def make() -> Greeting:
+        made.append(Greeting())
+        if len(made) == 1:
+            raise RuntimeError("no protocol")
+        return made[-1]
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logged:
+        acceptor_ = Acceptor(listener, make)
+        with pytest.raises(asyncio.IncompleteReadError):
+            await greeting(listener)
+        assert await greeting(listener) == b"hello"
+        acceptor_.close()
+    assert [line["event"] for line in logged] == ["a connection could not be taken up"]
+
+
 async def test_without_files_it_waits_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is lost, and the processor is left alone meanwhile."""
     monkeypatch.setattr(accepting, "_PAUSE", 0.01)
@@ -126,14 +146,14 @@ async def test_without_files_it_waits_for_some(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_whoever_comes_after_the_end_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another gateway may listen on the same port. Nor does a pause for files outlive the end."""
-    monkeypatch.setattr(accepting, "_PAUSE", 0.01)
+    monkeypatch.setattr(accepting, "_PAUSE", 0.05)
     with Full() as listener:
         async with acceptor(listener) as made:
             heard = asyncio.create_task(greeting(listener))
             await asyncio.sleep(0.02)
             made.close()
             listener.files = True
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
             assert not heard.done()
             heard.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -66,6 +66,25 @@ async def test_mirrors_keys_in_their_order() -> None:
     assert [("z", "3.0"), ("", "1.0"), ("a/b", "2.0")] == [(key, one["output"]) for key, one in answer.items()]
 
 
+class Moved(Echo):
+    """An alias that moves under a long call: its last row is answered by another version."""
+
+    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
+        """See `Forward`."""
+        scores = await super().score(ask, rows, deadline, timing)
+        return replace(scores, others={len(rows) - 1: "log_reg_2"})
+
+
+async def test_each_row_says_which_version_answered_it() -> None:
+    """And each version's rows are counted."""
+    metrics = Metrics()
+    predicting = Predicting(FAMILY, Moved(), metrics, max_rows=10)
+    answered = await predicting.predict(json.dumps([row(1)] * 3).encode(), Wish(), DEADLINE, Timing())
+    assert ["log_reg_1", "log_reg_1", "log_reg_2"] == [one["model_name"] for one in json.loads(b"".join(answered))]
+    counted = [line for line in metrics.text().decode().splitlines() if line.startswith("twotier_gateway_rows_total")]
+    assert [f'twotier_gateway_rows_total{{family="iris",version="log_reg_{at}"}} {3.0 - at}' for at in (1, 2)] == counted
+
+
 async def test_sends_fields_on_request_only_on_request() -> None:
     """Probabilities are sent to those who ask for them, and the version that answered comes last."""
     answer = await predict(row(1), Wish(shown=("probabilities",)))

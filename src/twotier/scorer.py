@@ -152,14 +152,7 @@ def _probe(family: Family, card: Card) -> NDArray[Any]:
         return rows
     mixed = rows.astype(object)
     mixed[::7] = math.nan
-    for at, name in enumerate(card.features):
-        if name not in card.ranges:
-            words = _words(card.row_schema.get("properties", {}).get(name))
-            mixed[:, at] = (words * len(mixed))[: len(mixed)]
+    for at, schema in enumerate(family.row.model_json_schema()["properties"].values()):
+        if words := [word for each in (schema, *schema.get("anyOf", ())) for word in each.get("enum", ())]:
+            mixed[:, at] = ([math.nan, *words] * len(mixed))[: len(mixed)]
     return mixed
-
-
-def _words(schema: Any) -> list[Any]:
-    """What a feature that is no number may be, and that it may be missing."""
-    choices = [schema, *schema.get("anyOf", ())] if isinstance(schema, dict) else []
-    return [math.nan, *(word for each in choices for word in each.get("enum", ()))]

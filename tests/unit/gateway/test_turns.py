@@ -140,8 +140,8 @@ async def test_others_get_their_turn(work: Callable[[], Coroutine[Any, Any, Any]
 async def test_little_is_done_at_once() -> None:
     """The negative control: what is short waits for nobody."""
     assert 0 == await _turns_of_others(loads_in_turns(dumps([ROW] * 10)))
-    assert 0 == await _turns_of_others(dumps_in_turns([ROW] * 100, list, 4))
-    assert 0 == await _turns_of_others(_all(100, 4))
+    assert 0 == await _turns_of_others(dumps_in_turns([ROW] * 25, list, 4))
+    assert 0 == await _turns_of_others(_all(25, 4))
 
 
 async def _all(count: int, width: int) -> None:

@@ -22,7 +22,8 @@ def markdown(run: Run) -> str:
         _preface(run),
         "## The bars",
         table(("bar", "wanted", "measured", "met"), (_bar_row(bar, systems) for bar in BARS)),
-        "Where the time goes, and what was tried where a bar is not met: [performance](../docs/explanation/performance.md).",
+        "Where the time goes, and what was tried where a bar is not met: [lanes](../docs/decisions/0011-lanes.md),\n"
+        "[overload](../docs/decisions/0013-overload.md), [what a call costs](../docs/decisions/0015-what-a-call-costs.md).",
         "## Throughput",
         "Good answers per second in the closed loop, by connections; in brackets how many calls failed.\n"
         "CPU is what the servers' processes used for one good answer at 64 connections.",

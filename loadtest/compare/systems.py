@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,27 +167,20 @@ _PLAIN_BULK = ("/iris/predict_rows", lambda rows: _json([ROW] * rows))
 _OWN_BULK = ("/iris/predict", lambda rows: _json([ROW] * rows))
 _FASTAPI = ("fastapi", "starlette", "uvicorn", "uvloop", "scikit-learn")
 
+_TWOTIER = System(
+    name="twotier",
+    title="twotier, both tiers",
+    environments=("twotier",),
+    packages=("twotier", "fastapi", "bentoml", "uvloop", "scikit-learn"),
+    start=_twotier(1),
+    bulk=_OWN_BULK,
+    headers={"X-Request-Deadline-Ms": "1000"},
+    **_GATEWAY,
+)
+
 SYSTEMS = (
-    System(
-        name="twotier",
-        title="twotier, both tiers",
-        environments=("twotier",),
-        packages=("twotier", "fastapi", "bentoml", "uvloop", "scikit-learn"),
-        start=_twotier(1),
-        bulk=_OWN_BULK,
-        headers={"X-Request-Deadline-Ms": "1000"},
-        **_GATEWAY,
-    ),
-    System(
-        name="twotier-2",
-        title="twotier, both tiers, 2 gateways",
-        environments=("twotier",),
-        packages=("twotier", "fastapi", "bentoml", "uvloop", "scikit-learn"),
-        start=_twotier(2),
-        bulk=_OWN_BULK,
-        headers={"X-Request-Deadline-Ms": "1000"},
-        **_GATEWAY,
-    ),
+    _TWOTIER,
+    replace(_TWOTIER, name="twotier-2", title="twotier, both tiers, 2 gateways", start=_twotier(2)),
     System(
         name="literal",
         title="FastAPI, a call to BentoML per request",

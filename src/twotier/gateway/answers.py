@@ -27,6 +27,7 @@ class JSONInPieces(Response):
     """JSON that was written already, sent piece by piece. Its length is known, and it is not to be kept."""
 
     def __init__(self, pieces: Sequence[bytes], status: int = 200) -> None:
+        # Written out, where the framework would put a mapping of headers in order at every call.
         self.status_code, self.background = status, None
         length = str(sum(map(len, pieces))).encode()
         self.raw_headers = [(b"content-length", length), (b"cache-control", b"no-store"), (b"content-type", b"application/json")]

@@ -9,11 +9,16 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
+import uvicorn
 import uvloop
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from twotier.gateway import accepting
+from twotier.gateway.__main__ import _Server
 from twotier.gateway.accepting import Acceptor
+from twotier.gateway.leaving import Noticing
+from twotier.gateway.readiness import Lifecycle
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +100,28 @@ async def test_several_are_taken_up_in_one_turn(monkeypatch: pytest.MonkeyPatch)
 def _waiting(listener: socket.socket) -> int:
     """How many connections the kernel holds for a listening socket: `tcpi_unacked` of its TCP_INFO."""
     return int.from_bytes(listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)[24:28], "little")
+
+
+async def test_the_gateway_takes_up_its_connections_so() -> None:
+    """And answers over them, until it is closed."""
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    config = uvicorn.Config(app, http=Noticing, lifespan="off", log_config=None)
+    config.load()
+    server = _Server(config, Lifecycle(), 0)
+    server.lifespan = config.lifespan_class(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await server.startup([listener])
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 204")
+        writer.close()
+        taking_up: list[object] = list(server.servers)
+        assert [type(each) for each in taking_up] == [Acceptor]
+        await server.shutdown([listener])
 
 
 async def test_answers_are_not_held_back() -> None:

@@ -69,8 +69,8 @@ include deploy/containers/containers.mk
 .venv/run.stamp .venv/test.stamp: poetry.lock pyproject.toml | .venv/bin/python .tools/stamp
 	@echo 'Installing what poetry.lock says; the first time takes a minute or two.'
 	.tools/bin/poetry export --quiet $(EXPORT) --output $(basename $@).txt
-	$(BIN)/pip install --quiet --require-hashes --requirement $(basename $@).txt
-	$(BIN)/pip install --quiet --no-deps --editable .
+	.tools/bin/pip --python $(BIN)/python install --quiet --require-hashes --requirement $(basename $@).txt
+	.tools/bin/pip --python $(BIN)/python install --quiet --no-deps --editable .
 # What tests need includes what running needs.
 	@touch .venv/run.stamp $@
 
@@ -81,6 +81,8 @@ include deploy/containers/containers.mk
 	  echo "$(PYTHON) cannot make environments: install its venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@$(PYTHON) -m venv $(@D:/bin=)
 
+# The pip that came with an old Python overlooks the lock where one package asks for another with extras: it wants the newest one then.
 .tools/stamp: | .tools/bin/python
+	@.tools/bin/pip install --quiet pip==26.3
 	@.tools/bin/pip install --quiet poetry==2.5.1 poetry-plugin-export==1.10.1
 	@touch $@

@@ -22,7 +22,7 @@ test-containers: .venv/test.stamp .tools/containers/stamp ## Build both images a
 	deploy/containers/images.sh
 	$(BIN)/python -m pytest --timeout 300 tests/containers
 
-.tools/containers/stamp: deploy/containers/requirements.txt
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --require-hashes --requirement $<
+.tools/containers/stamp: deploy/containers/requirements.txt | .tools/stamp
+	$(PYTHON) -m venv --without-pip $(@D)
+	.tools/bin/pip --python $(@D)/bin/python install --quiet --require-hashes --requirement $<
 	@touch $@

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,21 +52,23 @@ def ratio(value: float | None, base: float | None) -> float | None:
     return value / base if value is not None and base else None
 
 
-def _throughput(peer: str) -> Callable[[Systems], float | None]:
-    def measure(systems: Systems) -> float | None:
-        own, other = (point(systems, name, CONNECTIONS).get("good_per_second") for name in ("twotier", peer))
-        return ratio(own, other)
+def middle(systems: Systems, name: str, connections: int, value: str) -> float | None:
+    """The median of what was measured of a system at that many connections, in the rounds and before them; None if nothing was."""
+    points = [point(systems, name, connections), *(look(each, str(connections)) or {} for each in systems.get(name, {}).get("rounds", []))]
+    values = [found[value] for found in points if found.get(value) is not None]
+    return statistics.median(values) if values else None
 
-    return measure
+
+def _throughput(peer: str) -> Callable[[Systems], float | None]:
+    return lambda systems: ratio(*(middle(systems, name, CONNECTIONS, "good_per_second") for name in ("twotier", peer)))
 
 
 def _lone_p50(systems: Systems) -> float | None:
-    return ratio(point(systems, "twotier", 1).get("p50"), point(systems, "bentoml", 1).get("p50"))
+    return ratio(middle(systems, "twotier", 1, "p50"), middle(systems, "bentoml", 1, "p50"))
 
 
 def _lone_p99(systems: Systems) -> float | None:
-    alone = point(systems, "twotier", 1)
-    return ratio(alone.get("p99"), alone.get("p50"))
+    return ratio(middle(systems, "twotier", 1, "p99"), middle(systems, "twotier", 1, "p50"))
 
 
 def _failures(systems: Systems) -> float | None:
@@ -83,11 +87,13 @@ def _goodput(systems: Systems) -> float | None:
 
 
 def _refusals(share: str) -> Callable[[Systems], float | None]:
-    def measure(systems: Systems) -> float | None:
-        # An overload that was answered in full has no refusal to be slow.
-        return _overloads(systems, lambda found: (look(found, "refused_ms", share) or 0.0) if "refused_ms" in found else None, max)
+    def value(found: Mapping[str, Any]) -> float | None:
+        if "refused_ms" not in found:
+            return None
+        # An overload that was answered in full has no refusal to be slow; one in which callers heard nothing refused them far too late.
+        return look(found, "refused_ms", share) or (math.inf if found["timed_out"] else 0.0)
 
-    return measure
+    return lambda systems: _overloads(systems, value, max)
 
 
 def _recovery(systems: Systems) -> float | None:
@@ -102,6 +108,15 @@ def _beside_bulk(systems: Systems) -> float | None:
     return ratio(look(systems, "twotier", "bulk", "single_beside", "p99"), look(systems, "twotier", "bulk", "single_alone", "p99"))
 
 
+def _own(*path: str) -> Callable[[Systems], float | None]:
+    return lambda systems: look(systems, "twotier", *path)
+
+
+def _slowest_move(systems: Systems) -> float | None:
+    took = (look(systems, "twotier", "promoted", "serves_after_seconds") or {}).values()
+    return max(took) if took and None not in took else None
+
+
 def _memory(role: str) -> Callable[[Systems], float | None]:
     def measure(systems: Systems) -> float | None:
         moments = (look(systems, "twotier", "memory_mb") or {}).values()
@@ -113,7 +128,7 @@ def _memory(role: str) -> Callable[[Systems], float | None]:
 BARS = (
     Bar("requests/s at 64 connections, times FastAPI with the model in process", ">=", 3, _throughput("fastapi")),
     Bar("requests/s at 64 connections, times BentoML called directly", ">=", 5, _throughput("bentoml")),
-    Bar("requests/s at 64 connections, times the same gateway answering a constant", ">=", 0.7, _throughput("constant")),
+    Bar("requests/s at 64 connections, times the same FastAPI app answering a constant", ">=", 0.7, _throughput("fastapi-constant")),
     Bar("p50 of a lone caller, times BentoML called directly", "<=", 1.5, _lone_p50),
     Bar("p99 of a lone caller, times its own p50", "<=", 3, _lone_p99),
     Bar("failures at 1 to 1,024 connections", "<=", 0, _failures),
@@ -122,9 +137,16 @@ BARS = (
     Bar("p99 of refusals at 2, 5 and 10 times the peak, ms", "<=", 10, _refusals("p99")),
     Bar("longest recovery after an overload, s", "<=", 5, _recovery),
     Bar("p50 of a lone caller right after a burst, times before", "<=", 1.2, _after_burst),
-    Bar("10,000 rows in one call, s", "<=", 0.5, lambda systems: look(systems, "twotier", "bulk", "median_seconds")),
+    Bar("10,000 rows in one call, s", "<=", 0.5, _own("bulk", "median_seconds")),
     Bar("p99 of a lone caller beside such calls, times alone", "<=", 2, _beside_bulk),
     Bar("most memory of the gateway, MB", "<=", 120, _memory("gateway")),
     Bar("most memory of the model server, MB", "<=", 260, _memory("model server")),
-    Bar("seconds from starting both tiers to the first right answer", "<=", 20, lambda systems: look(systems, "twotier", "start_seconds")),
+    Bar("seconds from `twotier up`, over raw data alone, to the first right answer", "<=", 20, _own("up_seconds", "first")),
+    Bar("p99 of refusals while the only model server is gone, ms", "<=", 50, _own("killed", "refused_ms", "p99")),
+    Bar("calls sent to it per call, meanwhile", "<=", 1.1, _own("killed", "sent_per_call")),
+    Bar("seconds from its return under load to the first right answer", "<=", 2, _own("killed", "serves_after_seconds")),
+    Bar("latest 504 while it hangs, times the deadline", "<=", 1.1, _own("stopped", "latest_of_deadline")),
+    Bar("seconds from when it goes on to the first right answer", "<=", 1, _own("stopped", "serves_after_seconds")),
+    Bar("seconds from promoting a version, or back, to its first answer", "<=", 2, _slowest_move),
+    Bar("calls that fail meanwhile", "<=", 0, _own("promoted", "failures")),
 )

@@ -15,12 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loadtest.callers import Caller
 from loadtest.compare.running import NotRunning, Running
+from loadtest.compare.systems import SPECIES
+from loadtest.http_target import Unreadable, target
+from loadtest.tally import Latencies
 
 WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
 
 DEADLINE_MS = 1000
 BURST_CONNECTIONS = 256
+LONE_CALLS = 50
+"""What "at once" after a burst is: this many calls of a lone caller, a tenth of a second. Seconds of them would hide how it begins."""
+
 CALM = 0.5
 """The share of the peak at which a server is taken to be at ease: before and after an overload."""
 
@@ -46,10 +53,21 @@ class Effort:
     open_seconds: int
     lone_seconds: int
     bulk_calls: int
+    bursts: int = 1
+    rounds: int = 0
+    """How often the points that bars are about are measured once more, the systems by turns."""
+
+    happenings: bool = False
+    """Whether to see what callers of twotier see when something happens behind it."""
 
 
-FULL = Effort((1, 16, 64, 256, 1024), (0.8, 2, 5, 10), warm_seconds=2, closed_seconds=6, open_seconds=8, lone_seconds=4, bulk_calls=5)
-QUICK = Effort((1, 64), (0.8, 2), warm_seconds=1, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1)
+FULL = Effort(
+    (1, 16, 64, 256, 1024), (0.8, 2, 5, 10), warm_seconds=1, closed_seconds=5, open_seconds=6, lone_seconds=4, bulk_calls=5, bursts=5,
+    rounds=3, happenings=True,
+)
+QUICK = Effort(
+    (1, 64), (0.8, 2), warm_seconds=1, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1, rounds=1
+)
 
 
 def measure(server: Running, effort: Effort, note: Callable[[str], None]) -> Measurement:
@@ -82,7 +100,7 @@ def guarded(server: Running, measurement: Callable[[], Measurement]) -> Measurem
     """The measurement, or why there is none. A server that no longer answers is started anew, so that the next is not spoilt."""
     try:
         found = measurement()
-    except (NotRunning, OSError, subprocess.SubprocessError, ValueError) as error:
+    except (NotRunning, OSError, Unreadable, subprocess.SubprocessError, ValueError) as error:
         found = {"error": f"{type(error).__name__}: {error}"[:2000]}
     try:
         server.ask(timeout=5)
@@ -137,10 +155,27 @@ def _wrk(server: Running, connections: int, seconds: int) -> Measurement:
 
 
 def burst(server: Running, effort: Effort) -> Measurement:
-    """A lone caller before, and at once after, a burst of many."""
-    before = closed(server, 1, effort.lone_seconds, effort.warm_seconds)
-    _wrk(server, BURST_CONNECTIONS, effort.lone_seconds)
-    return {"before": before, "after": closed(server, 1, effort.lone_seconds, 0)}
+    """The first calls of a lone caller at once after a burst of many, and as many before it. Several bursts, all calls together."""
+    before, after = Latencies(), Latencies()
+    lone(server, Latencies())
+    for _ in range(effort.bursts):
+        lone(server, before)
+        _wrk(server, BURST_CONNECTIONS, 1)
+        lone(server, after)
+    return {"calls": len(after), "before": before.summary(), "after": after.summary()}
+
+
+def lone(server: Running, latencies: Latencies) -> None:
+    """One call after the other over one connection; how long each takes is added to the latencies. Raises NotRunning."""
+    caller = Caller(target(server.url, server.system.body, server.system.headers))
+    try:
+        for _ in range(LONE_CALLS):
+            call = caller.ask()
+            latencies.add(call.seconds)
+            if call.status != 200 or SPECIES not in call.body:
+                raise NotRunning(f"status {call.status}: {call.body[:300].decode('utf-8', 'replace')}")
+    finally:
+        caller.close()
 
 
 def bulk(server: Running, effort: Effort) -> Measurement:

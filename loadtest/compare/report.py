@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loadtest.compare.bars import BARS, Systems, look, point
+from loadtest.compare.bars import BARS, CONNECTIONS, Systems, look, middle, point
+from loadtest.compare.happenings import happenings
+from loadtest.compare.tables import number, table, whole
 
 Run = Mapping[str, Any]
 
 _BURST = (("before", "p50"), ("before", "p99"), ("after", "p50"), ("after", "p99"))
+_ROUNDS = ((CONNECTIONS, "good_per_second"), (1, "p50"), (1, "p99"))
 
 _WORDS = {True: "yes", False: "**no**", None: "not measured"}
 
@@ -23,18 +26,35 @@ def markdown(run: Run) -> str:
         "## The bars",
         table(("bar", "wanted", "measured", "met"), (_bar_row(bar, systems) for bar in BARS)),
         "Where the time goes, and what was tried where a bar is not met: [lanes](../docs/decisions/0011-lanes.md),\n"
-        "[overload](../docs/decisions/0013-overload.md), [what a call costs](../docs/decisions/0015-what-a-call-costs.md).",
+        "[overload](../docs/decisions/0013-overload.md), [what a call costs](../docs/decisions/0015-what-a-call-costs.md).\n"
+        "Throughput and the latency of a lone caller are medians of all that was measured of them, also in the rounds at the end, in\n"
+        "which systems take turns:",
+        table(
+            ("system", f"requests/s at {CONNECTIONS}", "lone p50, ms", "lone p99, ms"),
+            (
+                (found["title"], *(_spread(systems, name, count, value) for count, value in _ROUNDS))
+                for name, found in systems.items()
+                if "rounds" in found
+            ),
+        ),
         "## Throughput",
         "Good answers per second in the closed loop, by connections; in brackets how many calls failed.\n"
         "CPU is what the servers' processes used for one good answer at 64 connections.",
         "![Throughput by connections](figures/throughput.png)",
         _throughput(systems),
         "## Latency of a lone caller",
-        "Milliseconds: at first, and at once after a burst of 256 connections.",
+        "Milliseconds: at its leisure, and in the first fifty calls before, and at once after, each of five bursts of 256 connections.",
         "![Latency by connections](figures/latency.png)",
         table(
-            ("system", "p50", "p99", "p50 after a burst", "p99 after a burst"),
-            ((found["title"], *(_number(look(found, "burst", *path)) for path in _BURST)) for found in systems.values()),
+            ("system", "p50", "p99", "p50 before bursts", "p99 before", "p50 after bursts", "p99 after"),
+            (
+                (
+                    found["title"],
+                    *(number(point(systems, name, 1).get(share)) for share in ("p50", "p99")),
+                    *(number(look(found, "burst", *path)) for path in _BURST),
+                )
+                for name, found in systems.items()
+            ),
         ),
         "## Overload",
         "Poisson arrivals at multiples of the system's own peak in the closed loop, each good only if answered rightly within a second of\n"
@@ -47,17 +67,12 @@ def markdown(run: Run) -> str:
         "10,000 rows in one call, by themselves, and what a lone caller's p99 becomes beside them. Memory is the resident set of all the\n"
         "processes of a system, shared pages counted in each. Start is from launching the processes to the first right answer.",
         _rest(systems),
+        happenings(systems),
         "## What was measured",
         table(("system", "versions"), ((found["title"], _versions(found)) for found in systems.values())),
         _problems(systems),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every column but the first is aligned to the right."""
-    lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _preface(run: Run) -> str:
@@ -66,7 +81,7 @@ def _preface(run: Run) -> str:
         f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}. "
         "The clients share the cores with the servers; against one that does nothing wrk reaches "
-        f"{_whole(clients['wrk_per_second'])} requests/s and the open-loop generator {_whole(clients['generator_per_second'])}. "
+        f"{whole(clients['wrk_per_second'])} requests/s and the open-loop generator {whole(clients['generator_per_second'])}. "
         f"Same model, same row, one system after the other; load average before the run: {machine['load']:.2f}. "
         f"This page, its plots and the raw values behind them ([RESULTS.json](RESULTS.json)) are written by that command."
     )
@@ -74,7 +89,7 @@ def _preface(run: Run) -> str:
 
 def _bar_row(bar: Any, systems: Systems) -> Sequence[str]:
     value = bar.measure(systems)
-    return bar.what, f"{bar.sign} {bar.wanted:g}", _number(value), _WORDS[bar.met(value)]
+    return bar.what, f"{bar.sign} {bar.wanted:g}", number(value), _WORDS[bar.met(value)]
 
 
 def _throughput(systems: Systems) -> str:
@@ -84,7 +99,7 @@ def _throughput(systems: Systems) -> str:
     def cell(name: str, count: int) -> str:
         found = point(systems, name, count)
         failed = f" ({found['failures']})" if found.get("failures") else ""
-        return _whole(found.get("good_per_second")) + failed
+        return whole(found.get("good_per_second")) + failed
 
     return table(
         ("system", *map(str, connections), "p99 at 64, ms", "CPU, ms"),
@@ -92,8 +107,8 @@ def _throughput(systems: Systems) -> str:
             (
                 found["title"],
                 *(cell(name, count) for count in connections),
-                _number(point(systems, name, 64).get("p99")),
-                _number(point(systems, name, 64).get("cpu_ms_per_request")),
+                number(point(systems, name, 64).get("p99")),
+                number(point(systems, name, 64).get("cpu_ms_per_request")),
             )
             for name, found in systems.items()
         ),
@@ -111,13 +126,13 @@ def _overload(systems: Systems) -> str:
                         f"{found['multiple']:g} x",
                         f"{found['sent'] / found['offered']:.0%}",
                         f"{found['goodput_of_peak']:.0%}",
-                        _number(look(found, "accepted_ms", "p50")),
-                        _number(look(found, "accepted_ms", "p99")),
-                        _whole(found["refused"]),
-                        _number(look(found, "refused_ms", "p50")),
-                        _number(look(found, "refused_ms", "p99")),
-                        _whole(found["timed_out"]),
-                        _whole(found["error"] + found["failed"] + found["wrong"]),
+                        number(look(found, "accepted_ms", "p50")),
+                        number(look(found, "accepted_ms", "p99")),
+                        whole(found["refused"]),
+                        number(look(found, "refused_ms", "p50")),
+                        number(look(found, "refused_ms", "p99")),
+                        whole(found["timed_out"]),
+                        whole(found["error"] + found["failed"] + found["wrong"]),
                         _recovery(found),
                     )
                 )
@@ -137,21 +152,28 @@ def _rest(systems: Systems) -> str:
         (
             (
                 found["title"],
-                _number(look(found, "bulk", "median_seconds")),
-                _number(look(found, "bulk", "single_alone", "p99")),
-                _number(look(found, "bulk", "single_beside", "p99")),
+                number(look(found, "bulk", "median_seconds")),
+                number(look(found, "bulk", "single_alone", "p99")),
+                number(look(found, "bulk", "single_beside", "p99")),
                 _memory(found, "idle"),
                 _memory(found, "overloaded"),
-                _number(found.get("start_seconds")),
+                number(found.get("start_seconds")),
             )
             for found in systems.values()
         ),
     )
 
 
+def _spread(systems: Systems, name: str, connections: int, value: str) -> str:
+    """The median, and from where to where."""
+    points = [point(systems, name, connections), *(look(each, str(connections)) or {} for each in systems[name].get("rounds", []))]
+    values = sorted(found[value] for found in points if found.get(value) is not None)
+    return f"{number(middle(systems, name, connections, value))} ({number(values[0])} to {number(values[-1])})" if values else "–"
+
+
 def _memory(found: Mapping[str, Any], moment: str) -> str:
     roles = look(found, "memory_mb", moment)
-    return _whole(sum(roles.values()) if roles else None)
+    return whole(sum(roles.values()) if roles else None)
 
 
 def _versions(found: Mapping[str, Any]) -> str:
@@ -176,11 +198,3 @@ def _errors(tree: Any, where: str = "") -> Iterable[tuple[str, str]]:
     elif isinstance(tree, list):
         for index, value in enumerate(tree):
             yield from _errors(value, f"{where} {index + 1}")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _whole(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -35,14 +36,14 @@ class Running:
     def __init__(self, system: System, stage: Stage, log: Path) -> None:
         self.system = system
         self.url = stage.url() + system.path
-        self._stage = stage
+        self.stage = stage
         self._log = log
         self._roles: dict[str, psutil.Popen] = {}
         self._seen: dict[int, psutil.Process] = {}
 
     def start(self) -> float:
         """Start every process and wait for the first right answer; the seconds that it took. Raises NotRunning."""
-        processes = self.system.start(self._stage)
+        processes = self.system.start(self.stage)
         began = time.perf_counter()
         for process in processes:
             self._roles[process.role] = self._spawn(process)
@@ -56,6 +57,17 @@ class Running:
                 raise NotRunning(f"its {gone[0]} ended at once\n{self.tail()}")
             time.sleep(0.02)
         raise NotRunning(f"no right answer within {START_SECONDS:.0f} s: {problem}\n{self.tail()}")
+
+    def send(self, role: str, number: signal.Signals) -> None:
+        """Send a signal to the process of a role; one that ends by it is waited for."""
+        self._roles[role].send_signal(number)
+        if number == signal.SIGKILL:
+            self._roles[role].wait(STOP_SECONDS)
+
+    def start_again(self, role: str) -> None:
+        """Start the process of a role anew."""
+        (process,) = (each for each in self.system.start(self.stage) if each.role == role)
+        self._roles[role] = self._spawn(process)
 
     def _spawn(self, process: Process) -> psutil.Popen:
         with self._log.open("ab") as output:
@@ -71,7 +83,7 @@ class Running:
         if rows is not None:
             assert self.system.bulk is not None
             path, body = self.system.bulk[0], self.system.bulk[1](rows)
-        connection = http.client.HTTPConnection("127.0.0.1", self._stage.ports[0], timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", self.stage.ports[0], timeout=timeout)
         with contextlib.closing(connection):
             began = time.perf_counter()
             connection.request("POST", path, body, {"Content-Type": "application/json"})

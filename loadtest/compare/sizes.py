@@ -17,7 +17,7 @@ from pathlib import Path
 from loadtest.compare.champion import train_champion
 from loadtest.compare.environments import programs
 from loadtest.compare.measuring import Effort, bulk, closed
-from loadtest.compare.report import table
+from loadtest.compare.tables import table
 from loadtest.compare.running import free_ports, running
 from loadtest.compare.systems import SYSTEMS, Stage
 from loadtest.compare.wrk import require_wrk

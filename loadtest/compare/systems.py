@@ -104,8 +104,15 @@ def _twotier(gateways: int) -> Callable[[Stage], list[Process]]:
     return start
 
 
+def _up(stage: Stage) -> list[Process]:
+    ports = dict(zip(("GATEWAY_PORT", "MODEL_SERVER_PORT", "TRAINING_PORT"), map(str, stage.ports), strict=False))
+    command = [str(stage.programs(None) / "python"), "-m", "twotier.cli", "up"]
+    return [Process(role="all", command=command, environment={"TWOTIER_DATA": str(stage.data), **ports}, folder=stage.folder)]
+
+
 def _constant(stage: Stage) -> list[Process]:
-    return [Process(role="gateway", command=[str(stage.programs(None) / "python"), "constant.py", str(stage.ports[0])])]
+    environment = {"TWOTIER_DATA": str(stage.data), "GATEWAY_PORT": str(stage.ports[0])}
+    return [Process(role="gateway", command=[str(stage.programs("twotier") / "python"), "constant.py"], environment=environment)]
 
 
 def _bare(stage: Stage) -> list[Process]:
@@ -131,6 +138,11 @@ def _fastapi(workers: int) -> Callable[[Stage], list[Process]]:
         return [Process(role="server", command=command, environment={"COMPARE_MODEL": str(stage.model)})]
 
     return start
+
+
+def _fastapi_constant(stage: Stage) -> list[Process]:
+    command = [str(stage.programs("fastapi") / "python"), "fastapi_constant.py", str(stage.ports[0])]
+    return [Process(role="server", command=command)]
 
 
 def _mlserver(stage: Stage) -> list[Process]:
@@ -219,9 +231,17 @@ SYSTEMS = (
         **_GATEWAY,
     ),
     System(
+        name="fastapi-constant",
+        title="the same FastAPI app, answering a constant",
+        environments=("fastapi",),
+        packages=_FASTAPI[:-1],
+        start=_fastapi_constant,
+        **_GATEWAY,
+    ),
+    System(
         name="constant",
         title="twotier's gateway, answering a constant",
-        environments=(None,),
+        environments=("twotier",),
         packages=("twotier", "fastapi", "starlette", "uvicorn", "uvloop"),
         start=_constant,
         bulk=_OWN_BULK,
@@ -259,6 +279,9 @@ SYSTEMS = (
     ),
 )
 """In the order in which they are measured and shown."""
+
+UP = System(name="up", title="twotier up", environments=(None,), packages=("twotier",), start=_up, **_GATEWAY)
+"""How long it takes from the command to the first answer."""
 
 BARE = System(name="bare", title="a server that does nothing", environments=(None,), packages=("uvloop",), start=_bare, **_GATEWAY)
 """What the clients are measured against."""

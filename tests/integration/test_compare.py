@@ -18,9 +18,11 @@ import pytest
 
 from loadtest.compare import __main__ as command
 from loadtest.compare import environments, wrk
-from loadtest.compare.measuring import QUICK, Effort, bulk, closed, guarded, measure, overload
+from loadtest.compare.headline import BEGIN, END, headline
+from loadtest.compare.measuring import QUICK, Effort, bulk, closed, guarded, lone, measure, overload
 from loadtest.compare.running import NotRunning, Running, cpu_of, free_ports, memory_of
 from loadtest.compare.systems import ROW, SYSTEMS, Process, Stage, System
+from loadtest.tally import Latencies
 
 pytestmark = pytest.mark.unmeasured
 
@@ -211,7 +213,9 @@ def test_a_whole_run_renews_the_published_page(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(command, "SYSTEMS", tuple(scripted(tmp_path, mode) for mode in ("good", "dies", "fails-fast")))
     monkeypatch.setattr(command, "FULL", QUICK)
     monkeypatch.setattr(command, "LOADTEST", tmp_path / "published")
+    monkeypatch.setattr(command, "README", tmp_path / "published" / "README.md")
     (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "README.md").write_text(f"# before\n{BEGIN}an old table\n{END}# after\n")
     assert command.main(["--results", str(tmp_path / "results")]) == 0
     (folder,) = (tmp_path / "results").iterdir()
     assert {"RESULTS.md", "RESULTS.json", "figures", "good.json", "dies.json"} <= {file.name for file in folder.iterdir()}
@@ -219,6 +223,7 @@ def test_a_whole_run_renews_the_published_page(tmp_path: Path, monkeypatch: pyte
     assert page == (folder / "RESULTS.md").read_text()
     assert "- dies, start: NotRunning: its server ended at once" in page
     compact = json.loads((tmp_path / "published" / "RESULTS.json").read_text())
+    assert (tmp_path / "published" / "README.md").read_text() == f"# before\n{BEGIN}\n{headline(compact)}\n\n{END}# after\n"
     good, fails = compact["systems"]["good"], compact["systems"]["fails-fast"]
     assert [point["connections"] for point in good["closed"]] == [1, 64]
     assert good["versions"] == {"psutil": psutil.__version__}
@@ -259,22 +264,70 @@ def test_a_process_that_has_ended_uses_nothing() -> None:
     assert (memory_of(seen), cpu_of(seen)) == (0, 0.0)
 
 
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody runs in this environment: making another takes a minute."""
+    monkeypatch.setattr(command, "programs", lambda name: Path(sys.executable).parent)
+
+
 @NEEDS_WRK
+@pytest.mark.usefixtures("here")
 @pytest.mark.timeout(400)
-def test_the_smoke_run_measures_both_tiers(tmp_path: Path) -> None:
-    """twotier and its constant, as `make compare` runs them but briefly: no failure, right answers, memory of both tiers."""
+def test_the_smoke_run_measures_both_tiers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """twotier, as `make compare` runs it but briefly: no failure, right answers, memory of both tiers; what is published stays as it is."""
+    monkeypatch.setattr(command, "QUICK", dataclasses.replace(QUICK, connections=(16,), multiples=()))
     published = Path(command.LOADTEST, "RESULTS.md")
     before = published.read_bytes() if published.exists() else None
-    assert command.main(["--quick", "--systems", "twotier,constant", "--results", str(tmp_path)]) == 0
+    assert command.main(["--quick", "--systems", "twotier", "--results", str(tmp_path)]) == 0
     (folder,) = tmp_path.iterdir()
-    run = json.loads((folder / "RESULTS.json").read_text())
-    twotier = run["systems"]["twotier"]
-    assert [point["failures"] for point in twotier["closed"]] == [0, 0]
-    assert all(point["good_per_second"] > 0 for point in twotier["closed"])
+    twotier = json.loads((folder / "RESULTS.json").read_text())["systems"]["twotier"]
+    assert [point["failures"] for point in twotier["closed"]] == [0]
+    assert twotier["closed"][0]["good_per_second"] > 0
     assert twotier["memory_mb"]["idle"].keys() == {"gateway", "model server"}
     assert twotier["bulk"]["problems_beside"] == []
-    assert run["systems"]["constant"]["closed"][1]["good_per_second"] > 0
+    assert twotier["burst"]["before"]["count"] == twotier["burst"]["after"]["count"] == 50
+    assert {count: point["failures"] for round_ in twotier["rounds"] for count, point in round_.items()} == {"1": 0, "64": 0}
     assert (published.read_bytes() if published.exists() else None) == before
+
+
+@NEEDS_WRK
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+@pytest.mark.timeout(600)
+def test_what_happens_behind_twotier_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed, it is missed and comes back; stopped, it costs the deadline; promoted, it answers and nobody fails. The gateway's constant,
+    without a model server to be killed, is measured as well, and has no such section.
+    """
+    monkeypatch.setattr(command, "QUICK", dataclasses.replace(QUICK, connections=(1,), multiples=(), rounds=0, happenings=True))
+    command.main(["--quick", "--systems", "twotier,constant", "--results", str(tmp_path)])
+    (folder,) = tmp_path.iterdir()
+    systems = json.loads((folder / "RESULTS.json").read_text())["systems"]
+    killed, stopped, promoted = (systems["twotier"][what] for what in ("killed", "stopped", "promoted"))
+    assert {"200", "503"} <= killed["answers"].keys() <= {"200", "503", "504"}
+    assert killed["refused_ms"]["count"] == killed["answers"]["503"]
+    assert killed["sent_per_call"] >= 1 and killed["serves_after_seconds"] is not None
+    assert stopped["answers"].keys() == {"504"} and stopped["latest_of_deadline"] >= 1
+    assert promoted["failures"] == 0 and promoted["answers"].keys() == {"200"}
+    assert promoted["serves_after_seconds"].keys() == {"promotion", "roll-back"}
+    assert 0 < systems["twotier"]["up_seconds"]["again"]
+    assert "killed" not in systems["constant"]
+    assert "## When something happens" in (folder / "RESULTS.md").read_text()
+
+
+def test_a_lone_caller_that_is_answered_wrongly_is_no_measure(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is one whose connection breaks; one that is answered rightly is."""
+    good, wrong, gone = serve(), serve("wrong"), serve()
+    good.start()
+    monkeypatch.setattr("loadtest.compare.running.START_SECONDS", 2.0)
+    with pytest.raises(NotRunning, match="Rosa"):
+        wrong.start()
+    latencies = Latencies()
+    lone(good, latencies)
+    assert len(latencies) == 50
+    with pytest.raises(NotRunning, match="status 200: Rosa"):
+        lone(wrong, Latencies())
+    with pytest.raises(NotRunning, match="status 0"):
+        lone(gone, Latencies())
 
 
 def test_a_system_that_there_is_not_is_named() -> None:

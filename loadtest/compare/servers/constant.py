@@ -1,14 +1,14 @@
-"""twotier's own gateway, answering a constant without asking anybody: what its FastAPI app costs by itself. `constant.py PORT`."""
+"""twotier's own gateway, answering a constant without asking anybody: what the hop and the model cost beside it."""
 
 from __future__ import annotations
 
-import gc
 import sys
 
-import uvicorn
+from fastapi import FastAPI
 
 from twotier.errors import UpstreamUnavailable
-from twotier.families import discover
+from twotier.families import Families
+from twotier.gateway import __main__ as gateway
 from twotier.gateway.app import create_app
 from twotier.gateway.forwarding import Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
@@ -30,8 +30,12 @@ class Constant(Upstream):
         raise UpstreamUnavailable("there is none")
 
 
+def create_constant(settings: GatewaySettings, families: Families) -> FastAPI:
+    """The gateway's application, with nobody behind it."""
+    return create_app(settings, families, upstream=Constant(settings, Metrics()))
+
+
 if __name__ == "__main__":
-    settings = GatewaySettings.read()
-    app = create_app(settings, discover(), upstream=Constant(settings, Metrics()))
-    gc.freeze()
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), loop="uvloop", http="httptools", access_log=False, log_config=None)
+    # All else is as the gateway is always run.
+    gateway.create_app = create_constant  # type: ignore[assignment]
+    sys.exit(gateway.main())

@@ -37,6 +37,19 @@ def run() -> dict[str, Any]:
         "closed": [point(1, 800, p50=1.2, p99=3.0), point(64, 6000, p99=25.0)],
         "burst": {"before": point(1, 800, p50=1.0), "after": point(1, 800, p50=1.5)},
         "bulk": {"median_seconds": 0.25, "single_alone": point(1, 800, p99=3.0), "single_beside": point(1, 200, p99=9.0)},
+        "rounds": [
+            {"1": point(1, 800, p50=1.4, p99=2.0), "64": point(64, 5000)},
+            {"1": point(1, 800, p50=1.1, p99=4.0), "64": point(64, 7000)},
+        ],
+        "killed": {
+            "answers": {"200": 4000, "503": 9000},
+            "refused_ms": {"p50": 2.0, "p99": 40.0},
+            "sent_per_call": 1.02,
+            "serves_after_seconds": 0.3,
+        },
+        "stopped": {"answers": {"504": 8}, "latest_of_deadline": 1.01, "serves_after_seconds": 1.5},
+        "promoted": {"answers": {"200": 5000}, "failures": 0, "serves_after_seconds": {"promotion": 0.25, "roll-back": 0.5}},
+        "up_seconds": {"first": 25.0, "again": 5.0},
         "open": [overload(0.8, 0.8, None), overload(2, 0.97), overload(5, 0.95, 12.0), overload(10, 0.91, recovery=3)],
     }
     bentoml = {"title": "BentoML, called directly", "closed": [point(1, 700, p50=1.0), point(64, 1000, failures=3)], "start_seconds": 1}

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from twotier.gateway.forwarding import Timing
+from twotier.gateway.writing import Gathered
 
 __all__ = ["CallerWaits", "Noticing"]
 
@@ -24,7 +25,7 @@ class Noticing(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Nobody waits yet."""
-        super().connection_made(transport)
+        super().connection_made(Gathered(transport, self.loop))
         self._waiting = set[CallerWaits]()
 
     def on_message_begin(self) -> None:

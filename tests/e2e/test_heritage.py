@@ -26,6 +26,9 @@ SAMPLES = [[4.8, 3.0, 1.4, 0.1], [6.4, 2.9, 4.3, 1.3], [6.3, 3.3, 6.0, 2.5]]
 
 SPECIES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
 
+TENSOR = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": SAMPLES[0]}]}
+"""The first of them as the inference protocol takes it."""
+
 
 # The first test of the session that needs them has every family trained.
 pytestmark = [pytest.mark.timeout(400), pytest.mark.measured]
@@ -203,11 +206,24 @@ def lost(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Ti
 
 
 def test_a_tree_that_learnt_nothing_does_not_serve(lost: Tiers) -> None:
-    """The gate's refusal is no success, and the old answer to it was one."""
-    said = problem(ask(lost.front.url + "/train_decision_tree", "POST", seconds=300), 409, "gate-refused")
+    """The gate's refusal is no success, and the old answer to it was one. By no name does the tree answer; another version does."""
+    url = lost.front.url
+    said = problem(ask(url + "/train_decision_tree", "POST", seconds=300), 409, "gate-refused")
 
     assert said["detail"].startswith("decision_tree_1 did not pass its gate, so it does not serve: ")
-    assert 404 == post(lost.front.url + "/serve_decision_tree", {"data": SAMPLES[0]}).status
+    assert 404 == post(url + "/serve_decision_tree", {"data": SAMPLES[0]}).status
+    refused = [
+        post(url + "/iris/versions/decision_tree_1/predict", native(0)),
+        post(url + "/models/serve/decisiontree/1", {"data": SAMPLES[0]}),
+        post(url + "/v2/models/iris/versions/decision_tree_1/infer", TENSOR),
+        ask(url + "/v2/models/iris/versions/decision_tree_1/ready"),
+    ]
+    for answered in refused:
+        assert "GET /models/iris shows which versions passed" in problem(answered, 503, "not-servable")["detail"]
+    passed = {one["version"]: one["gate_passed"] for one in ask(url + "/models/iris").json["versions"]}
+    assert (False, True) == (passed["decision_tree_1"], passed["log_reg_1"])
+    assert "log_reg_1" == post(url + "/iris/versions/log_reg_1/predict", native(0)).json["model_name"]
+    assert 200 == post(url + "/v2/models/iris/versions/log_reg_1/infer", TENSOR).status
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """`python -m model_training.job FAMILY ESTIMATOR`: one training in a process of its own, which tells its progress line by line.
 
 Each line on standard output is a JSON object of what has changed of the `wire.Job`: `stage` and `progress`, and in the end `trained` or
-`failure`. It ends when its standard input does, so that it never outlives the service that started it.
+`failure`; or of `published`, by which `tidy` finds the version if it is never judged. It ends when its standard input does, so that it
+never outlives the service that started it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def _train(family: str, estimator: str, tell: Callable[..., None]) -> Trained:
             estimator,
             data=shared.data,
             progress=lambda stage, done: tell(stage=stage, progress=done),
+            announce=lambda manifest_sha256: tell(published=manifest_sha256),
         )
         assert version.gate is not None, version
         return Trained(

@@ -26,6 +26,9 @@ __all__ = ["Jobs", "Refusing"]
 _WRITING = ("publish", "judge")
 """The stages in which a training that is killed may leave something behind."""
 
+_JUDGING = ("judge", "done")
+"""Those from which on a training that is killed may have judged its version, which then stays."""
+
 _MAX_KEYS = 1000
 _MAX_LINE = 1024 * 1024
 
@@ -57,6 +60,8 @@ class _Run:
         self.cancelled = False
         self.process: asyncio.subprocess.Process | None = None
         self.stopping: asyncio.Task[None] | None = None
+        self.published: str | None = None
+        """The SHA-256 of the manifest of the version that it has published, or was about to."""
         self.task: asyncio.Task[None]
 
     def change(self, **changes: Any) -> None:
@@ -173,12 +178,14 @@ class Jobs:
             # That was asked while it was being started.
             await self._stop(process)
         async for line in process.stdout:
-            run.change(**json.loads(line))
+            told = json.loads(line)
+            run.published = told.pop("published", run.published)
+            run.change(**told)
         code = await process.wait()
         if run.job.trained is not None:
             return run.end(JobStatus.SUCCEEDED, progress=1.0)
         if run.job.stage in _WRITING:
-            await self._tidy(*subject)
+            await self._tidy(*subject, *filter(None, [run.published]))
         if run.cancelled:
             return run.end(JobStatus.CANCELLED)
         run.end(JobStatus.FAILED, failure=run.job.failure or _how_it_ended(code, run.job.stage))
@@ -191,8 +198,8 @@ class Jobs:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(process.wait(), self._settings.stop_seconds)
 
-    async def _tidy(self, family: str, estimator: str) -> None:
-        tidying = await asyncio.create_subprocess_exec(sys.executable, "-m", "model_training.tidy", family, estimator)
+    async def _tidy(self, *left: str) -> None:
+        tidying = await asyncio.create_subprocess_exec(sys.executable, "-m", "model_training.tidy", *left)
         await tidying.wait()
 
     def _forget(self) -> None:
@@ -205,6 +212,6 @@ class Jobs:
 
 def _how_it_ended(code: int, stage: str | None) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    # The version is there before its gate has run, and nothing tells how far it came.
-    more = "; if a version was published, it has passed no gate and cannot be promoted" if stage in _WRITING else ""
-    return f"the training {how}, and made no version that could serve{more}"
+    if stage in _JUDGING:
+        return f"the training {how} before it told what came of it; a version of it is there only if its gate had judged it by then"
+    return f"the training {how}, and made no version that could serve"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,18 +14,27 @@ from twotier.family import Family
 from twotier.registry import Registry, Version
 
 
-def _silent(step: str, done: float) -> None:
+def _silent(*told: object) -> None:
     """Tell nobody."""
 
 
-def train(registry: Registry, family: Family, estimator: str | None = None, *, data: Path, progress: Progress = _silent) -> Version:
+def train(
+    registry: Registry,
+    family: Family,
+    estimator: str | None = None,
+    *,
+    data: Path,
+    progress: Progress = _silent,
+    announce: Callable[[str], None] = _silent,
+) -> Version:
     """Train a version of the family's estimator (by default its first) on the raw data in the folder `data`, publish and judge it.
 
     It becomes champion if it passed the gate and there is no champion yet; else it stays a candidate. `progress` is told each step and
     the share of the whole (0 to 1) that is done. Whoever trains the family twice on the same data gets the same metrics.
 
     Raises ConfigurationError for an unknown estimator, and for raw data that cannot be read or trained on. Until it is published a
-    training leaves nothing behind; killed between publishing and judging it leaves a version that cannot be promoted.
+    training leaves nothing behind; killed between publishing and judging it leaves a version that does not serve and cannot be promoted,
+    which `Registry.tidy` takes away, given what `announce` was told.
     """
     estimator = estimator or family.default_estimator
     if estimator not in family.estimators:
@@ -32,7 +42,7 @@ def train(registry: Registry, family: Family, estimator: str | None = None, *, d
     trained = memory.run(family, estimator, data, progress)
     progress("publish", 0.7)
     registry.mirror(family, data)
-    version = registry.publish(family, estimator, trained.model, trained.draft)
+    version = registry.publish(family, estimator, trained.model, trained.draft, announce=announce)
     progress("judge", 0.8)
     report = judge(registry, version, trained.held_out)
     version = registry.record_gate(version, report)

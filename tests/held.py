@@ -47,6 +47,12 @@ class Held(LogisticRegression):
         return super().__getstate__()
 
 
+def let_go(predict):
+    while Path(os.environ["TWOTIER_DATA"], "letter").read_text() == "judge":
+        time.sleep(0.02)
+    return True
+
+
 FAMILY = Family(
     name="held",
     summary="Whether a number is positive, when it is let go",
@@ -55,7 +61,7 @@ FAMILY = Family(
     estimators={"first": Held, "second": Held, "third": Held},
     dataset=csv_dataset("raw/held.csv", target="label", columns={"a": float, "label": str}),
     decide=lambda scores, card: HeldAnswer(label=card.classes[scores[1] > 0.5]),
-    gate=Gate(metric="accuracy", floor=0.5),
+    gate=Gate(metric="accuracy", floor=0.5, checks={"let_go": let_go}),
     examples=(
         Example(row={"a": 9.0}, answer={"label": "yes"}),
         Example(row={"a": -9.0}, answer={"label": "no"}),
@@ -76,7 +82,7 @@ def with_held_family(data: Path) -> dict[str, str]:
 
 
 def let_go(data: Path, how: str = "fit") -> None:
-    """Let every fit go on: `fit`, `raise` an error, `leave` without a word, or `hold` when the model is about to be published."""
+    """Let every fit go on: `fit`, `raise` an error, `leave` without a word, or stop again: `hold` before publishing, `judge` after it."""
     (data / "letter.new").write_text(how)
     (data / "letter.new").rename(data / "letter")
 

@@ -9,7 +9,7 @@ TwotierError
 ├── UnknownFamily               no family of that name
 ├── UnknownEstimator            no such estimator of a family
 ├── UnknownVersion              no such version or alias of a family
-├── NotServable                 a version that exists but must not serve
+├── NotServable                 a version that exists but must not serve: it has not passed its gate, or is one of these
 │   ├── SignatureInvalid        the manifest has no signature, or one by a key that is not trusted
 │   ├── DigestMismatch          a file is missing, or its size or SHA-256 is not the manifest's
 │   ├── VersionSkew             the artefact was made with another scikit-learn minor version

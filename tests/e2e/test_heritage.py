@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ SAMPLES = [[4.8, 3.0, 1.4, 0.1], [6.4, 2.9, 4.3, 1.3], [6.3, 3.3, 6.0, 2.5]]
 """One flower of each species, in the order of their class ids."""
 
 SPECIES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
+
+TENSOR = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": SAMPLES[0]}]}
+"""The first of them as the inference protocol takes it."""
 
 
 # The first test of the session that needs them has every family trained.
@@ -123,7 +128,6 @@ def test_train_then_serve(heritage: Tiers) -> None:
     said = problem(post(serve, {"data": SAMPLES[0]}), 404, "unknown-version")
     assert "no decision_tree is trained yet: POST /train_decision_tree trains one" == said["detail"]
 
-    scored = 'model_server_rows_total{family="iris",outcome="answered",version="decision_tree_%d"}'
     for number, method in enumerate(("GET", "POST"), 1):
         assert (200, "text/plain", "Successfully trained the model") == call(heritage.front.url + "/train_decision_tree", method=method)
         latest = post(heritage.front.url + "/iris/versions/decision_tree_latest/predict", native(0)).json
@@ -132,7 +136,7 @@ def test_train_then_serve(heritage: Tiers) -> None:
         assert (200, "text/plain", "Prediction for [[4.8 3.  1.4 0.1]] is Iris-setosa") == one
         many = call(serve, json.dumps({"data": SAMPLES}).encode())
         assert (200, "application/json", {"predictions": SPECIES}) == (*many[:2], json.loads(many[2]))
-        assert scored % number in ask(heritage.back.url + "/metrics").body.decode()
+        assert scored(heritage)[f"decision_tree_{number}"] > 0
 
     assert 200 == post(heritage.front.url + "/models/serve/decisiontree/folder2", {"data": SAMPLES[0]}).status
 
@@ -144,7 +148,7 @@ def native(at: int) -> dict[str, float]:
 
 def test_trainings_at_the_same_time_are_one(heritage: Tiers) -> None:
     """Who asks while one runs is answered when that one has ended, and by it."""
-    before = versions(heritage)
+    before = len(trees(heritage))
     answers: list[tuple[int, str, str]] = []
     threads = [threading.Thread(target=lambda: answers.append(call(heritage.front.url + "/train_decision_tree"))) for _ in range(4)]
     for thread in threads:
@@ -153,23 +157,23 @@ def test_trainings_at_the_same_time_are_one(heritage: Tiers) -> None:
         thread.join()
 
     assert [(200, "text/plain", "Successfully trained the model")] * 4 == answers
-    assert 1 <= versions(heritage) - before < 4
+    assert 1 <= len(trees(heritage)) - before < 4
 
 
-def versions(heritage: Tiers) -> int:
-    """How many decision trees there are."""
+def trees(heritage: Tiers) -> list[str]:
+    """The decision trees that there are, newest first."""
     known = ask(heritage.front.url + "/models/iris").json["versions"]
-    return sum(one["estimator"] == "decision_tree" for one in known)
+    return [one["version"] for one in known if one["estimator"] == "decision_tree"]
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"}], ids=str)
 def test_pages_do_not_train(heritage: Tiers, headers: dict[str, str]) -> None:
     """What a browser sends for another site's page, or in advance, trains nothing."""
-    before = versions(heritage)
+    before = trees(heritage)
     for method in ("GET", "POST"):
         assert 403 == ask(heritage.front.url + "/train_decision_tree", method, headers=headers).status
 
-    assert before == versions(heritage)
+    assert before == trees(heritage)
 
 
 def test_who_does_not_wait_is_told_where_to_look(heritage: Tiers) -> None:
@@ -203,17 +207,31 @@ def lost(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Ti
 
 
 def test_a_tree_that_learnt_nothing_does_not_serve(lost: Tiers) -> None:
-    """The gate's refusal is no success, and the old answer to it was one."""
-    said = problem(ask(lost.front.url + "/train_decision_tree", "POST", seconds=300), 409, "gate-refused")
+    """The gate's refusal is no success, and the old answer to it was one. By no name does the tree answer; another version does."""
+    url = lost.front.url
+    said = problem(ask(url + "/train_decision_tree", "POST", seconds=300), 409, "gate-refused")
 
     assert said["detail"].startswith("decision_tree_1 did not pass its gate, so it does not serve: ")
-    assert 404 == post(lost.front.url + "/serve_decision_tree", {"data": SAMPLES[0]}).status
+    assert 404 == post(url + "/serve_decision_tree", {"data": SAMPLES[0]}).status
+    refused = [
+        post(url + "/iris/versions/decision_tree_1/predict", native(0)),
+        post(url + "/models/serve/decisiontree/1", {"data": SAMPLES[0]}),
+        post(url + "/v2/models/iris/versions/decision_tree_1/infer", TENSOR),
+        ask(url + "/v2/models/iris/versions/decision_tree_1/ready"),
+    ]
+    for answered in refused:
+        assert "GET /models/iris shows which versions passed" in problem(answered, 503, "not-servable")["detail"]
+    passed = {one["version"]: one["gate_passed"] for one in ask(url + "/models/iris").json["versions"]}
+    assert (False, True) == (passed["decision_tree_1"], passed["log_reg_1"])
+    assert "log_reg_1" == post(url + "/iris/versions/log_reg_1/predict", native(0)).json["model_name"]
+    assert 200 == post(url + "/v2/models/iris/versions/log_reg_1/infer", TENSOR).status
 
 
 @pytest.fixture(scope="module")
 def tree(heritage: Tiers) -> Tiers:
-    """The same, with a decision tree at least."""
-    assert 200 == ask(heritage.front.url + "/train_decision_tree", "POST", seconds=300).status
+    """The same, with two decision trees at least, so that the first is not the newest."""
+    while len(trees(heritage)) < 2:
+        assert 200 == ask(heritage.front.url + "/train_decision_tree", "POST", seconds=300).status
     return heritage
 
 
@@ -245,11 +263,23 @@ def test_a_flat_list_is_as_many_flowers_as_it_has_numbers_for(tree: Tiers) -> No
     ],
 )
 def test_pinned_versions(tree: Tiers, path: str, version: str) -> None:
-    """A version in the URL answers as it does on the native route, whatever is newest."""
+    """The very version in the URL answers, as it does on the native route, whatever is newest: so the model server counts it."""
+    pinned = trees(tree)[0] if version.endswith("latest") else version
+    before = scored(tree)
     answered = post(f"{tree.front.url}/models/serve/{path}", {"data": SAMPLES})
+    after = scored(tree)
     native_answers = post(f"{tree.front.url}/iris/versions/{version}/predict", [native(at) for at in range(3)]).json
 
+    assert {pinned: 3} == after - before
+    assert [pinned] * 3 == [one["model_name"] for one in native_answers]
     assert {"predictions": [one["output"] for one in native_answers]} == answered.json
+
+
+def scored(both: Tiers) -> Counter[str]:
+    """How many irises the model server says that each version has answered."""
+    pattern = 'model_server_rows_total{family="iris",outcome="answered",version="(.+)"} (.+)'
+    found = re.findall(pattern, ask(both.back.url + "/metrics").body.decode())
+    return Counter({version: int(float(rows)) for version, rows in found})
 
 
 @pytest.mark.parametrize("path", ["decisiontree/99", "decisiontree/0", "decisiontree/folder", "forest/1", "log_reg/champion", "x/..%2f1"])

@@ -7,14 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sklearn.dummy import DummyClassifier
 
 from model_training import train, train_all
-from tests.examples import family, grid, rows_in_memory
+from tests.examples import family, grid, log_reg, rows_in_memory
 from tests.folders import registry_over
 from twotier.errors import ConfigurationError, GateRefused
 from twotier.family import Cutoff, Example, Gate
@@ -178,6 +180,20 @@ def test_killed_training_leaves_nothing_that_serves(raw_data: Path, step: str) -
                 registry.promote("iris", "champion", version.name, who="test")
         version = train(registry, registry.families["iris"], data=raw_data)
         assert f"log_reg_{len(left) + 1}" == version.name == registry.aliases("iris")["champion"]
+
+
+@pytest.mark.parametrize("order", [("weak", "log_reg"), ("log_reg", "weak")], ids=["second", "first"])
+def test_the_better_estimator_is_champion(registry: Registry, raw_data: Path, order: tuple[str, str]) -> None:
+    """All are trained, and the better one is champion in the end, whichever was trained first and passed its gate, too."""
+    estimators: dict[str, Callable[[], Any]] = {"weak": lambda: DummyClassifier(strategy="prior"), "log_reg": log_reg}
+    low = [Example(row={"a": -4.0, "b": b}, answer={"label": "low"}) for b in (-4.0, -3.0)]
+    gate = Gate(metric="auc", floor=0.4)
+    coin = registry.families["coin"] = family(estimators={name: estimators[name] for name in order}, gate=gate, examples=tuple(low))
+    versions = train_all(registry, coin, data=raw_data)
+    assert [f"{name}_1" for name in order] == [version.name for version in versions]
+    assert versions[0].gate is not None and versions[0].gate.passed
+    assert {"champion": "log_reg_1"} == registry.aliases("coin")
+    assert list(dict.fromkeys([f"{order[0]}_1", "log_reg_1"])) == [move.to_version for move in registry.history("coin", "champion")][::-1]
 
 
 def test_none_is_best_if_none_passes(registry: Registry, raw_data: Path) -> None:

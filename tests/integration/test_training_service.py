@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -63,6 +65,15 @@ def reach_fit(tier: Tier, job: Any) -> psutil.Process:
 def versions(data: Path) -> list[str]:
     """The files of versions, temporary ones included."""
     return sorted(path.name for path in (data / "models").glob("held/*"))
+
+
+def recorded(data: Path) -> list[str]:
+    """The versions that the ledger has metrics of."""
+    with contextlib.closing(sqlite3.connect(data / "database.sqlite")) as ledger:
+        found = ledger.execute("SELECT DISTINCT estimator, number FROM version JOIN metric ON version_id = id ORDER BY number").fetchall()
+        (others,) = ledger.execute("SELECT count(*) FROM metric WHERE version_id NOT IN (SELECT id FROM version)").fetchone()
+    assert 0 == others
+    return [f"{estimator}_{number}" for estimator, number in found]
 
 
 def test_a_training_from_order_to_version(service: Tier, data: Path) -> None:
@@ -164,7 +175,7 @@ def test_how_a_training_ends(service: Tier, data: Path, how: str, words: str | N
 
 
 def test_killed_while_it_publishes(service: Tier, data: Path) -> None:
-    """What was half written goes, and the words say that a version may be there which cannot be promoted."""
+    """What was half written goes."""
     job = start(service)
     process = reach_fit(service, job)
     let_go(data, "hold")
@@ -174,9 +185,35 @@ def test_killed_while_it_publishes(service: Tier, data: Path) -> None:
     ended = end_of(service, job)
 
     assert ("failed", []) == (ended["status"], versions(data))
-    assert ended["failure"].endswith("; if a version was published, it has passed no gate and cannot be promoted")
+    assert "the training was ended by SIGKILL, and made no version that could serve" == ended["failure"]
     let_go(data)
     assert "first_1" == end_of(service, start(service))["trained"]["version"]
+
+
+@pytest.mark.parametrize("how", ["kill", "cancel"])
+def test_ended_while_it_is_judged(service: Tier, data: Path, how: str) -> None:
+    """The version that was there already, but not judged, goes with its record and files; the ones before and after it stay."""
+    let_go(data)
+    end_of(service, start(service))
+    let_go(data, "judge")
+    job = start(service)
+    assert eventually(lambda: look(service, job)["stage"] == "judge")
+    assert ["first_1", "first_2"] == versions(data) == recorded(data)
+    if how == "kill":
+        one_training(service).kill()
+    else:
+        post(service.url, "/cancel", {"id": job["id"]})
+    ended = end_of(service, job)
+
+    if how == "kill":
+        words = "before it told what came of it; a version of it is there only if its gate had judged it by then"
+        assert ("failed", f"the training was ended by SIGKILL {words}") == (ended["status"], ended["failure"])
+    else:
+        assert ("cancelled", None) == (ended["status"], ended["failure"])
+    assert ["first_1"] == versions(data) == recorded(data)
+    let_go(data)
+    assert "first_2" == end_of(service, start(service))["trained"]["version"]
+    assert ["first_1", "first_2"] == versions(data) == recorded(data)
 
 
 def test_data_that_cannot_be_trained_on(service: Tier, data: Path) -> None:

@@ -37,7 +37,8 @@ _NOT_SERVABLE = Kind(
     "not-servable",
     503,
     "The version may not serve",
-    "The version exists, but it failed a check that stands before serving. /readyz and the model server's log say which.",
+    "The version exists, but it has not passed its gate, or failed another check that stands before serving. GET /models/{family} shows "
+    "which versions passed their gate; /readyz and the model server's log say what else failed.",
 )
 
 BY_ERROR: Mapping[type[Exception], Kind] = {

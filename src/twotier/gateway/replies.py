@@ -48,7 +48,8 @@ _REFUSALS: Mapping[Refusal, tuple[type[TwotierError], str]] = {
     Refusal.UNKNOWN_VERSION: (UnknownVersion, "{family} has no version or alias of that name: GET /models/{family} lists them"),
     Refusal.NOT_SERVABLE: (
         NotServable,
-        "the version of {family} failed a check before serving: /readyz and the model server's log say which",
+        "the version of {family} did not pass its gate, or failed another check before serving: GET /models/{family} shows which versions"
+        " passed, and /readyz and the model server's log say what failed",
     ),
     Refusal.NOT_EXPLAINABLE: (
         NotExplainable,

@@ -1,8 +1,9 @@
 """Which versions are in memory, and which of them answers for a name.
 
 What an alias points at is loaded and kept. Any other version is loaded when it is first asked for, and the least recently used one
-leaves when there are too many. `refresh` follows the ledger: a moved alias's version is loaded beside the old one, and only once it has
-been verified do callers meet it; if it may not serve, the old one goes on.
+leaves when there are too many. A version that has not passed its gate is not loaded, by whatever name it is asked for. `refresh` follows
+the ledger: a moved alias's version is loaded beside the old one, and only once it has been verified do callers meet it; if it may not
+serve, the old one goes on.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _View:
 
     aliases: Mapping[str, AliasInfo] = field(default_factory=dict)
     versions: Sequence[Version] = ()
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, Version] = field(default_factory=dict)
     """Every name that callers may use but aliases -> version."""
 
 
@@ -83,14 +84,18 @@ class Shelf:
         Raises UnknownFamily, UnknownVersion, NotServable, or whatever kept it from being loaded.
         """
         key = family, self._resolve(family, name)
-        return self._hit(key) or self._load(key)
+        if found := self._hit(key):
+            return found
+        self._check_gate(*key)
+        return self._load(key)
 
     def has(self, family: str, name: str) -> bool:
         """Whether `scorer` would answer at once, without reading the ledger or the store."""
         view = self._views.get(family, _View())
         alias = view.aliases.get(name)
-        version = alias.serving if alias else view.names.get(name)
-        return alias is not None and version is None or (family, version) in self._loaded
+        if alias is not None:
+            return alias.serving is None or (family, alias.serving) in self._loaded
+        return name in view.names and (family, view.names[name].name) in self._loaded
 
     def refresh(self) -> None:
         """Read the ledger and follow its aliases. Raises what the registry raises if it cannot be read: what is loaded goes on serving."""
@@ -132,7 +137,18 @@ class Shelf:
     def _hold(self, family: str, version: str) -> None:
         """Load a version that an alias needs; it does not count among those that may be many."""
         self._held.add((family, version))
+        self._check_gate(family, version)
         self._load((family, version))
+
+    def _check_gate(self, family: str, name: str) -> None:
+        """Refuse a version that has not passed its gate. That is no failure to be remembered: it serves as soon as it is judged."""
+        version = self._views.get(family, _View()).names.get(name)
+        if version is None or version.gate is None:
+            # It may have been judged since the last refresh.
+            version = self._registry.version(family, name)
+        if version.gate is None or not version.gate.passed:
+            found = "has not been judged by its gate yet" if version.gate is None else "did not pass its gate"
+            raise NotServable(f"{family} {name} {found}, so it does not serve: GET /models/{family} shows which versions passed")
 
     def _resolve(self, family: str, name: str) -> str:
         view = self._views.get(family, _View())
@@ -141,7 +157,7 @@ class Shelf:
                 raise NotServable(f"nothing can serve as {name} of {family}: {alias.problem}")
             return alias.serving
         # A version may be newer than the last refresh. A name that nobody knows is refused by the registry, in words.
-        return view.names.get(name) or self._registry.version(family, name).name
+        return (view.names.get(name) or self._registry.version(family, name)).name
 
     def _hit(self, key: Key) -> Scorer | None:
         with self._lock:
@@ -189,10 +205,10 @@ class Shelf:
             del self._loaded[key]
 
 
-def _names(versions: Sequence[Version]) -> dict[str, str]:
+def _names(versions: Sequence[Version]) -> dict[str, Version]:
     """Names of versions, and `<estimator>_latest` for the newest of an estimator that passed its gate."""
-    latest = {f"{each.estimator}_latest": each.name for each in reversed(versions) if each.gate and each.gate.passed}
-    return latest | {each.name: each.name for each in versions}
+    latest = {f"{each.estimator}_latest": each for each in reversed(versions) if each.gate and each.gate.passed}
+    return latest | {each.name: each for each in versions}
 
 
 def _problem(error: Exception) -> str:

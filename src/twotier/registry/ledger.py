@@ -73,9 +73,18 @@ class Ledger:
             session.flush()
             return row.record()
 
-    def tidy(self, family: str, estimator: str, remove: Callable[[int], None]) -> None:
-        """Have removed what a killed publish has left: `remove` is given the number that the next version of the estimator will have."""
+    def tidy(self, family: str, estimator: str, manifest_sha256: str | None, remove: Callable[[int], None]) -> None:
+        """Take away the version with that manifest unless it was judged, and have removed what a killed publish has left.
+
+        `remove` is given the version's number, and the one that the next version of the estimator will have.
+        """
+        of_estimator = VersionRow.family == family, VersionRow.estimator == estimator
+        unjudged = select(VersionRow).where(*of_estimator, VersionRow.manifest_sha256 == manifest_sha256, VersionRow.gate_passed.is_(None))
         with writing(self._engine) as connection, Session(connection) as session:
+            for row in session.scalars(unjudged):
+                session.delete(row)
+                session.flush()
+                remove(row.number)
             remove(_next_number(session, family, estimator))
 
     def record_gate(self, version: Version, report: GateReport) -> Version:

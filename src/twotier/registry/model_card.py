@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from twotier.card import Card
 from twotier.family import Family
@@ -77,8 +78,19 @@ def _features(card: Card) -> str:
         about = card.row_schema["properties"][name]
         spread = card.ranges.get(name)
         span = (f"{spread.minimum:.6g} to {spread.maximum:.6g}", f"{spread.mean:.6g}") if spread else ("", "")
-        rows.append((f"`{name}`", about.get("description", ""), about.get("unit", ""), *span))
+        words = ", ".join(f"`{word}`" for word in _words(card.row_schema, about))
+        limits = f". One of {words}; any other word is refused" if words else ""
+        rows.append((f"`{name}`", about.get("description", "") + limits, about.get("unit", ""), *span))
     return _table(("feature", "what it is", "unit", "in training", "mean"), rows)
+
+
+def _words(schema: dict[str, Any], about: dict[str, Any]) -> list[str]:
+    """The words that a feature takes, if it takes no others. Nothing at all, where it may be that, is no word."""
+    if "$ref" in about:
+        about = schema["$defs"][about["$ref"].rsplit("/", 1)[1]]
+    if "anyOf" in about:
+        return [word for part in about["anyOf"] for word in _words(schema, part)]
+    return [value for value in about.get("enum", [about.get("const")]) if value and isinstance(value, str)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,10 @@ from twotier.settings import SharedSettings
 
 if TYPE_CHECKING:
     from twotier.scorer import Scorer
+
+
+def _nobody(manifest_sha256: str) -> None:
+    """Tell nobody."""
 
 
 class Registry:
@@ -58,10 +63,13 @@ class Registry:
             return False
         return self._ledger.mirror(dataset.table, dataset.fingerprint(data), dataset.batches(data))
 
-    def publish(self, family: Family, estimator: str, model: Any, draft: Draft) -> Version:
+    def publish(
+        self, family: Family, estimator: str, model: Any, draft: Draft, *, announce: Callable[[str], None] = _nobody
+    ) -> Version:
         """Give the model the next number of its estimator, sign its artefact, put it in the store and record it.
 
-        It is then a candidate: no alias points at it. Killed or failed at any point, there is no such version.
+        It is then a candidate: no alias points at it. Killed or failed at any point, there is no such version. Just before it is recorded,
+        `announce` is told the SHA-256 of its manifest, for `tidy`: should whoever publishes be killed right after.
         """
         if estimator not in family.estimators:
             raise ConfigurationError(f"{family.name} has no estimator of that name; it has: {', '.join(family.estimators)}")
@@ -71,13 +79,17 @@ class Registry:
             card = write_card(family, estimator, f"{estimator}_{number}", created_at, draft)
             files = assemble(family, card, pickled, draft, keys.signing_key(self._signing_key, self._trusted_keys))
             self._store.write(family.name, card.version, files)
-            return card, fingerprint(files)
+            announce(manifest_sha256 := fingerprint(files))
+            return card, manifest_sha256
 
         return self._ledger.add(family.name, estimator, put)
 
-    def tidy(self, family: str, estimator: str) -> None:
-        """Remove the files that a publish left behind which was killed. The next publish would, too."""
-        self._ledger.tidy(family, estimator, lambda number: self._store.remove(family, f"{estimator}_{number}"))
+    def tidy(self, family: str, estimator: str, manifest_sha256: str | None = None) -> None:
+        """Remove the files that a publish left behind which was killed, as the next publish would, and the version with that manifest.
+
+        A version that was judged stays: it may have served, and an alias may point at it.
+        """
+        self._ledger.tidy(family, estimator, manifest_sha256, lambda number: self._store.remove(family, f"{estimator}_{number}"))
 
     def record_gate(self, version: Version, report: GateReport) -> Version:
         """Record what the gate found; only a version that passed can be promoted."""

@@ -56,7 +56,7 @@ class Table(DeclarativeBase):
 
 
 class VersionRow(Table):
-    """A published version. Only its gate report is ever changed."""
+    """A published version. Only its gate report is ever changed; without one it may be taken away again, if its training was killed."""
 
     __tablename__ = "version"
     __table_args__ = (UniqueConstraint("family", "estimator", "number"),)
@@ -71,7 +71,7 @@ class VersionRow(Table):
     manifest_sha256: Mapped[str]
     gate_passed: Mapped[bool | None]
     gate_findings: Mapped[list[str] | None]
-    metrics: Mapped[list[MetricRow]] = relationship(lazy="selectin")
+    metrics: Mapped[list[MetricRow]] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
     def record(self) -> Version:
         """Give it as a value."""

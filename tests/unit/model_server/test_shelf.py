@@ -10,8 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
 from tests.unit.model_server.shelves import rig, unreadable_ledger
+from tests.unit.registry.kit import FAILED, PASSED, publish
 from tests.versions import MODEL, artefact, flip_byte, promote
 from twotier.errors import DigestMismatch, NotServable, UnknownFamily, UnknownVersion
+from twotier.registry import GateReport
 from twotier.wire import AliasInfo
 
 
@@ -233,6 +235,44 @@ def test_version_newer_than_the_last_look_is_found(data: Path) -> None:
         with registry_over(data) as registry:
             train(registry, registry.families["iris"], data=data)
         assert "log_reg_5" == made.answers("log_reg_5")
+
+
+@pytest.mark.parametrize("looked", [True, False], ids=["known", "newer than the last look"])
+@pytest.mark.parametrize(
+    ("gate", "words"), [(FAILED, "did not pass its gate"), (None, "has not been judged by its gate yet")], ids=["refused", "never judged"]
+)
+def test_version_that_has_not_passed_its_gate_does_not_serve(data: Path, gate: GateReport | None, words: str, looked: bool) -> None:
+    """It is not even loaded, and the words say where to look; judged and passed, it serves at once, and its neighbour always did."""
+    with rig(data) as made:
+        version = publish(made.registry, gate=gate)
+        if looked:
+            made.shelf.refresh()
+        expected = f"^iris log_reg_5 {words}, so it does not serve: GET /models/iris shows which versions passed$"
+        for _ in range(2):
+            with pytest.raises(NotServable, match=expected):
+                made.shelf.scorer("iris", "log_reg_5")
+        assert ("log_reg_4", "log_reg_4") == (made.answers("log_reg_4"), made.answers("log_reg_latest"))
+        assert "log_reg_5" not in made.registry.loads and not made.shelf.has("iris", "log_reg_5")
+        made.registry.record_gate(version, PASSED)
+        if gate is not None and looked:
+            # A verdict that is known is asked for again at the next look only.
+            made.shelf.refresh()
+        assert "log_reg_5" == made.shelf.scorer("iris", "log_reg_5").card.version
+
+
+def test_alias_of_a_version_that_has_not_passed_its_gate(data: Path) -> None:
+    """Whoever wrote that into the ledger: what was champion before serves, and it is said why; once it passes, it serves."""
+    promote(data, "log_reg_2")
+    with rig(data) as made:
+        made.registry.record_gate(made.registry.version("iris", "log_reg_2"), FAILED)
+    with rig(data) as made:
+        champion = made.champion()
+        assert ("log_reg_2", "log_reg_1", "log_reg_1") == (champion.version, champion.serving, made.answers())
+        assert champion.problem is not None and champion.problem.startswith("iris log_reg_2 did not pass its gate")
+        made.registry.record_gate(made.registry.version("iris", "log_reg_2"), PASSED)
+        for _ in range(2):
+            made.shelf.refresh()
+        assert ("log_reg_2", None) == (made.answers(), made.champion().problem)
 
 
 def test_unforeseen_error_keeps_its_inside_to_the_log(data: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import ValidationError
+from typing_extensions import TypeAliasType
 
+from tests.examples import card as example_card
 from tests.unit.registry.kit import IRIS, draft, publish
 from twotier.card import Card
 from twotier.errors import DigestMismatch
-from twotier.family import Cutoff
+from twotier.family import Cutoff, Row, feature
 from twotier.registry import Registry
 from twotier.registry.model_card import render
 
@@ -39,6 +42,36 @@ def test_says_what_there_is_to_know(registry: Registry, data: Path) -> None:
         assert line in text.splitlines()
     assert "4 rows to train on and 2 held out, by a stratified split with seed 42" in text
     assert "The decision is" not in text and "![" not in text
+
+
+Way = TypeAliasType("Way", Literal["air", "sea"])
+
+
+class Parcel(Row):
+    """Features of words, and one of any text."""
+
+    way: Way = feature("How it goes", example="air")
+    zone: Way | Literal[""] | None = feature("Where it goes through", example="sea", default=None)
+    gift: Literal["yes"] = feature("Whether it is one", example="yes")
+    note: str = feature("What is written on it", example="fragile")
+
+
+def test_words_are_told() -> None:
+    """A feature of words has them listed, with what happens to any other, which is true; any text has no list."""
+    made = example_card(features=list(Parcel.model_fields), row_schema=Parcel.model_json_schema())
+    lines = render(IRIS, made, draft()).splitlines()
+    for line in (
+        "| `way` | How it goes. One of `air`, `sea`; any other word is refused |  |  |  |",
+        "| `zone` | Where it goes through. One of `air`, `sea`; any other word is refused |  |  |  |",
+        "| `gift` | Whether it is one. One of `yes`; any other word is refused |  |  |  |",
+        "| `note` | What is written on it |  |  |  |",
+    ):
+        assert line in lines
+    sound = {"way": "air", "zone": None, "gift": "yes", "note": "any"}
+    Parcel.model_validate(sound)
+    for name in ("way", "zone", "gift"):
+        with pytest.raises(ValidationError, match=name):
+            Parcel.model_validate(sound | {name: "rail"})
 
 
 def test_only_what_is_known(registry: Registry) -> None:

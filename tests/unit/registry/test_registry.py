@@ -25,7 +25,7 @@ from twotier.errors import (
     UnknownFamily,
     UnknownVersion,
 )
-from twotier.registry import GateReport, Registry
+from twotier.registry import GateReport, Registry, Version
 
 TWO = replace(IRIS, estimators={**IRIS.estimators, "log_reg_l1": IRIS.estimators["log_reg"]})
 """`iris` with a second estimator, whose name begins as the first one's."""
@@ -244,6 +244,27 @@ def test_tidy(kind: str, data: Path) -> None:
     assert "log_reg_1" == registry.load("iris", "log_reg_1").card.version
     assert (kind == "memory") == (data / "models" / "iris" / ".log_reg_2.new.tmp").exists()
     registry.close()
+
+
+def test_tidy_takes_away_one_version_that_was_never_judged(registry: Registry, data: Path) -> None:
+    """Whoever publishes is told by what to find it before it can be there. One that was judged stays, as does one that another made."""
+    told: list[tuple[str, list[Version]]] = []
+
+    def announce(manifest_sha256: str) -> None:
+        told.append((manifest_sha256, registry.versions("iris")))
+
+    first = registry.publish(IRIS, "log_reg", fitted(), draft(), announce=announce)
+    assert [(first.manifest_sha256, [])] == told
+    second = publish(registry, gate=None)
+    registry.record_gate(first, FAILED)
+    registry.tidy("iris", "log_reg", first.manifest_sha256)
+    assert [second.name, first.name] == [version.name for version in registry.versions("iris")]
+    third = publish(registry, gate=None)
+    registry.tidy("iris", "log_reg", second.manifest_sha256)
+    assert [third.name, first.name] == [version.name for version in registry.versions("iris")]
+    assert [first.name, third.name] == sorted(path.name for path in (data / "models" / "iris").iterdir())
+    assert "log_reg_3" == registry.load("iris", third.name).card.version
+    assert "log_reg_4" == publish(registry).name
 
 
 def test_broken_version_is_not_promoted(registry: Registry, data: Path) -> None:

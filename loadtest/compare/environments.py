@@ -30,7 +30,11 @@ def programs(name: str | None) -> Path:
     """The folder of programs of an environment, which is made if need be; None is this one. Raises CannotInstall."""
     if name is None:
         return Path(sys.executable).parent
-    requirements = _own() if name == OWN else REQUIREMENTS / f"{name}.txt"
+    return made(name, _own() if name == OWN else REQUIREMENTS / f"{name}.txt")
+
+
+def made(name: str, requirements: Path) -> Path:
+    """The folder of programs of the environment of that name, with what is required. Raises CannotInstall."""
     folder = ENVIRONMENTS / name
     mark = folder / "requirements.sha256"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()

@@ -42,7 +42,8 @@ Made from the code by `python -m tests.docs.tables`.
 
 Every error of the gateway is a problem document (RFC 9457) of the media type `application/problem+json`: `type`, `title`, `status`,
 `detail`, `instance` (the request's id in the gateway's log) and, where the input is at fault, `errors`, each with a JSON pointer to the
-cell, and `error_count`. The input is never repeated in it. `GET` a problem's `type` at the gateway to read its meaning there.
+cell, and `error_count`. The input is never repeated in it. `GET` a problem's `type` at the gateway to read its meaning there. Below `/v2`
+its media type is `application/json`, and it has an `error` too, since clients of that protocol read no other.
 
 | type | status | title | meaning |
 |---|---|---|---|

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.inferring import inferring as everything
 from tests.e2e.tiers import Tiers, tiers
 from tests.folders import with_raw_data
 from tests.shell import in_shell
@@ -28,6 +29,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     """Both tiers over it. Shared: only ask them."""
     with tiers(trained, tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def inferring(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """Both tiers, with a version by every estimator of every family. Only ask them."""
+    with everything(all_trained, tmp_path_factory.mktemp("inferring")) as running:
         yield running
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,37 +15,16 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from tests.asking import JSON, ask, post
+from tests.e2e.inferring import ESTIMATORS, FAMILIES, Rows, calls, natively, tensors, told
 from tests.e2e.tiers import Tiers, problem, tiers
 from tests.integration.model_server_calls import eventually
-from tests.shell import ROOT, in_shell
 from twotier import __version__
-from twotier.families import discover
-from twotier.settings import SharedSettings
-
-KINDS = ROOT / "tests/contract/families/kinds.py"
-"""A family with a field of each kind."""
-
-FAMILIES = [*discover(SharedSettings.read().families), KINDS.stem]
+from twotier.families.credit import FAMILY
 
 NUMPY = {"FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_, "BYTES": np.object_}
 
-
 # The first test of the session that needs them has every family trained.
 pytestmark = [pytest.mark.timeout(400), pytest.mark.measured]
-
-
-@pytest.fixture(scope="module")
-def inferring(all_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    """Both tiers, with a version of every family."""
-    folder = tmp_path_factory.mktemp("inferring")
-    data = Path(shutil.copytree(all_trained, folder / "data"))
-    (folder / "families").mkdir()
-    shutil.copy(KINDS, folder / "families")
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {"TWOTIER_FAMILIES": str(folder / "families"), "PYTHONPATH": path}
-    in_shell("twotier train kinds", {**os.environ, **environment, "TWOTIER_DATA": str(data)})
-    with tiers(data, folder, **environment) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -56,62 +34,102 @@ def client(inferring: Tiers) -> Iterator[triton.InferenceServerClient]:
         yield made
 
 
-def examples(inferring: Tiers, family: str) -> list[dict[str, Any]]:
-    """The family's rows in /docs."""
-    operation = ask(inferring.front.url + "/openapi.json").json["paths"][f"/{family}/predict"]["post"]
-    return [
-        example["value"] for name, example in operation["requestBody"]["content"]["application/json"]["examples"].items() if "row" in name
-    ]
-
-
 def tensor(name: str, values: Any, datatype: str, binary: bool = True) -> triton.InferInput:
-    """An input of Triton's client."""
+    """An input of Triton's client, in which None is NaN."""
     array: Any = np.array(values, dtype=NUMPY[datatype])
     made = triton.InferInput(name, list(array.shape), datatype)
     made.set_data_from_numpy(array, binary_data=binary)
     return made
 
 
-def tensors(metadata: Mapping[str, Any], rows: list[dict[str, Any]], binary: bool) -> list[triton.InferInput]:
-    """Rows that have the same names, as the metadata says: a matrix, or a tensor per name. A text may come for any number that takes it."""
-    if [len(one["shape"]) for one in metadata["inputs"]] == [2]:
-        return [tensor(metadata["inputs"][0]["name"], [list(row.values()) for row in rows], "FP64", binary)]
-    told = {one["name"]: one["datatype"] for one in metadata["inputs"]}
-    kinds = {name: "BYTES" if isinstance(value, str) else told[name] for name, value in rows[0].items()}
-    return [tensor(name, [row[name] for row in rows], kind, binary) for name, kind in kinds.items()]
+def infer(
+    client: triton.InferenceServerClient, family: str, version: str, metadata: Mapping[str, Any], rows: Rows, binary: bool = True
+) -> triton.InferResult:
+    """Have rows inferred by that version, or by the champion."""
+    outputs = None if binary else [triton.InferRequestedOutput(one["name"], binary_data=False) for one in metadata["outputs"]]
+    inputs = [
+        tensor(one["name"], np.reshape(one["data"], one["shape"]), one["datatype"], binary) for one in tensors(metadata, rows)
+    ]
+    return client.infer(family, inputs, version, outputs, request_id="a/1")
 
 
-def decoded(values: Any) -> Any:
-    """Texts as texts."""
-    return [value.decode() if isinstance(value, bytes) else value for value in values.tolist()]
+def flat(values: Any) -> list[Any]:
+    """Values in row-major order, and texts as texts."""
+    return [value.decode() if isinstance(value, bytes) else value for value in values.flatten().tolist()]
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "JSON"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_infers_as_it_predicts(inferring: Tiers, client: triton.InferenceServerClient, family: str, binary: bool) -> None:
-    """From the metadata alone a client makes its tensors, and gets every field of every answer to the last bit."""
-    metadata = client.get_model_metadata(family)
+@pytest.mark.parametrize(
+    ("family", "version"), [(family, version) for family in FAMILIES for version in ("", *(f"{name}_1" for name in ESTIMATORS[family]))]
+)
+def test_every_family_infers_as_it_predicts(
+    inferring: Tiers, client: triton.InferenceServerClient, family: str, version: str, binary: bool
+) -> None:
+    """From the metadata alone a client makes its tensors, and gets every field of every answer of any version to the last bit."""
+    metadata = client.get_model_metadata(family, version)
     names = [one["name"] for one in metadata["outputs"]]
-    parameters = ask(inferring.front.url + "/openapi.json").json["paths"][f"/{family}/predict"]["post"]["parameters"]
-    flags = "&".join(f"{one['name']}=true" for one in parameters if one["name"] in names)
-    rows = examples(inferring, family)
-    # Rows of the same names make one call, a row three times over another.
-    for some in [[row for row in rows if row.keys() == rows[0].keys()], *([row] * 3 for row in rows)]:
-        outputs = None if binary else [triton.InferRequestedOutput(name, binary_data=False) for name in names]
-        result = client.infer(family, tensors(metadata, some, binary), request_id="a/1", outputs=outputs)
+    # What the client makes of NaN in JSON is no JSON.
+    for rows in calls(inferring, family, metadata, gaps=binary):
+        result = infer(client, family, version, metadata, rows, binary)
         response = result.get_response()
-        native = post(f"{inferring.front.url}/{family}/predict?{flags}", some).json
+        answers = natively(inferring, family, version, names, rows)
 
         assert (family, "a/1", names) == (response["model_name"], response["id"], [one["name"] for one in response["outputs"]])
-        assert {response["model_version"]} == {one["model_name"] for one in native}
+        assert {response["model_version"]} == {one["model_name"] for one in answers} and version in ("", response["model_version"])
         for described, output in zip(metadata["outputs"], response["outputs"], strict=True):
-            name = output["name"]
-            expected = [one[name] for one in native]
-            if len(output["shape"]) == 2:
-                keys = json.loads(output["parameters"]["names"])
-                expected = [[one[key] for key in keys] for one in expected]
-            assert (described["datatype"], expected) == (output["datatype"], decoded(result.as_numpy(name)))
+            assert (described["datatype"], told(output, answers)) == (output["datatype"], flat(result.as_numpy(output["name"])))
             assert binary == ("binary_data_size" in output.get("parameters", {}))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS["credit"])
+def test_missing_numbers_are_nan(inferring: Tiers, client: triton.InferenceServerClient, estimator: str) -> None:
+    """Every application in the data whose income is missing is answered as natively, where that is null, and so is all else that is."""
+    (columns,) = FAMILY.dataset.batches(inferring.data)
+    rows = [dict(zip(FAMILY.features, row, strict=True)) for row in zip(*(columns[name] for name in FAMILY.features), strict=True)]
+    version = f"{estimator}_1"
+    metadata = client.get_model_metadata("credit", version)
+    assert ["Income", "Assets", "Debt"] == json.loads(metadata["parameters"]["nan_is_missing"])
+    without = [row for row in rows if row["Income"] is None and None not in (row["Home"], row["Marital"], row["Job"])]
+    answers = natively(inferring, "credit", version, [], without)
+
+    result = infer(client, "credit", version, metadata, without)
+
+    assert len(without) > 300
+    for name in ("decision", "phat"):
+        assert [answer[name] for answer in answers] == flat(result.as_numpy(name))
+    # Zero is no gap: that the model tells the two apart shows that NaN did not arrive as some number.
+    zero = infer(client, "credit", version, metadata, [row | {"Income": 0.0} for row in without])
+    assert flat(zero.as_numpy("phat")) != flat(result.as_numpy("phat"))
+
+
+def test_null_is_missing_too(inferring: Tiers, client: triton.InferenceServerClient) -> None:
+    """In JSON a number or a word that is missing is null, as natively; where nothing may be missing, null is refused."""
+    metadata = client.get_model_metadata("credit")
+    full = calls(inferring, "credit", metadata)[0][0]
+    row = full | {"Home": None, "Income": None}
+    sent = [one | {"data": [row[one["name"]]]} for one in tensors(metadata, [full])]
+    answered = post(inferring.front.url + "/v2/models/credit/infer", {"inputs": sent}).json
+    (native,) = natively(inferring, "credit", "", [], [row])
+
+    assert {"decision": [native["decision"]], "phat": [native["phat"]]} == {one["name"]: one["data"] for one in answered["outputs"]}
+    sent[3] |= {"data": [None]}
+    said = problem(post(inferring.front.url + "/v2/models/credit/infer", {"inputs": sent}), 422, "invalid-input")
+    assert "/inputs/3/data/0" == said["errors"][0]["pointer"]
+
+
+def test_nan_elsewhere_is_no_number(client: triton.InferenceServerClient, inferring: Tiers) -> None:
+    """NaN is refused with a pointer where nothing may be missing; so is infinity everywhere, and, as it is no JSON, NaN in JSON."""
+    metadata = client.get_model_metadata("credit")
+    row = calls(inferring, "credit", metadata)[0][0]
+    assert "[]" == client.get_model_metadata("iris")["parameters"]["nan_is_missing"]
+    for changes, binary, words, status in (
+        ({"Age": None}, True, "/inputs/3/data/0 should be a finite number", "422"),
+        ({"Income": math.inf}, True, "/inputs/8/data/0 should be a finite number", "422"),
+        ({"Income": None}, False, "/inputs/8/data/0 NaN and Infinity are not JSON", "400"),
+    ):
+        with pytest.raises(InferenceServerException, match=words) as refused:
+            infer(client, "credit", "", metadata, [row | changes], binary)
+        assert status == refused.value.status()
 
 
 def test_the_server_and_its_models(inferring: Tiers, client: triton.InferenceServerClient) -> None:
@@ -129,7 +147,7 @@ def test_metadata(client: triton.InferenceServerClient) -> None:
 
     assert [{"name": "input", "datatype": "FP64", "shape": [-1, 4]}] == iris["inputs"]
     assert [("output", "BYTES", [-1]), ("probabilities", "FP64", [-1, -1])] == [tuple(one.values()) for one in iris["outputs"]]
-    assert ["log_reg_1"] == iris["versions"]
+    assert ["decision_tree_1", "log_reg_1"] == sorted(iris["versions"])
     assert ["Iris-setosa", "Iris-versicolor", "Iris-virginica"] == json.loads(iris["parameters"]["classes"])
     assert [("size", "FP64"), ("way", "BYTES"), ("note", "BYTES"), ("weight", "FP64"), ("stamps", "INT64")] == [
         (one["name"], one["datatype"]) for one in kinds["inputs"]
@@ -170,7 +188,7 @@ def test_other_datatypes(client: triton.InferenceServerClient) -> None:
 def test_errors_reach_the_client(client: triton.InferenceServerClient) -> None:
     """The client's exception says what was wrong, and where."""
     for rows, words in (
-        ([[5, 2, 3, float("nan")]], "/inputs/0/data/0/3 should be a finite number"),
+        ([[5, 2, 3, math.nan]], "/inputs/0/data/0/3 should be a finite number"),
         ([[5, 2, 3, 4], [5, 2, -3, 4]], "/inputs/0/data/1/2 should be greater than 0"),
         ([[5, 2, 3]], r"/inputs/0/shape must be \[rows, 4\]"),
     ):

@@ -79,13 +79,17 @@ def test_a_call_too_many_is_refused_at_once(tier: Tier, hold: Hold) -> None:
     """With a whole problem; those who were there before are answered, and so is whoever comes after."""
     with full(tier, hold) as calls:
         refused = post(tier.url + "/iris/predict", ROW)
+        protocol = post(tier.url + "/v2/models/iris/infer", ROW)
         assert not any(one.done() for one in calls)
     assert {200} == {one.result().status for one in calls}
     assert (503, "application/problem+json", "1") == (refused.status, refused.headers["Content-Type"], refused.headers["Retry-After"])
     assert ("/problems/overloaded", 503) == (refused.json["type"], refused.json["status"])
     assert (32, refused.headers["X-Request-ID"]) == (len(refused.json["instance"]), refused.json["instance"])
     assert refused.headers["Date"] and refused.headers["Server-Timing"]
-    assert 1 == metric(tier.url, 'twotier_gateway_requests_total{method="POST",route="refused unread",status="503"}')
+    # Clients of the inference protocol are told in their own form.
+    assert (503, "application/json", "1") == (protocol.status, protocol.headers["Content-Type"], protocol.headers["Retry-After"])
+    assert protocol.json["error"] == protocol.json["detail"] == refused.json["detail"] and "error" not in refused.json
+    assert 2 == metric(tier.url, 'twotier_gateway_requests_total{method="POST",route="refused unread",status="503"}')
     assert 200 == post(tier.url + "/iris/predict", ROW).status
 
 

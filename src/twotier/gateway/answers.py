@@ -79,11 +79,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _sent(made: dict[str, Any], headers: Mapping[str, str] | None, path: str) -> Response:
-    if path.startswith("/v2"):
-        # Clients of the inference protocol look there, and nowhere else, for what was wrong.
-        first = [f"{fault['pointer']} {fault['detail']}" for fault in made.get("errors", [])[:1]]
-        made = made | {"error": ": ".join([made["detail"], *first])}
-    return Response(dumps(made), made["status"], headers, problems.MEDIA_TYPE)
+    return Response(dumps(problems.on_path(made, path)), made["status"], headers, problems.media_type(path))
 
 
 def _allowed(request: Request) -> str:

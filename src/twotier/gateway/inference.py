@@ -1,16 +1,22 @@
 """What the tensors of the Open Inference Protocol mean for a family: rows in, fields of answers out. Pure.
 
 A family whose features are all numbers takes one matrix of them; any other takes one tensor per feature, by its name. Each field of an
-answer that is a value, or numbers by name, is a tensor by its name.
+answer that is a value, or numbers by name, is a tensor by its name. Bytes hold no null, so NaN says that a number is missing where it may
+be; elsewhere it is as bad a number as on any other route.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
-from typing import Any
+from types import NoneType
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from twotier.errors import UpstreamInvalid
 from twotier.family import Family
@@ -37,6 +43,8 @@ class Spec:
     name: str
     datatypes: tuple[str, ...]
     shape: tuple[int, ...] = (-1,)
+    gaps: frozenset[str] = frozenset()
+    """The features in it of which NaN says that they are missing."""
 
     def describe(self) -> dict[str, Any]:
         """As metadata."""
@@ -46,27 +54,43 @@ class Spec:
 def inputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family takes, by name."""
     if family.numeric:
-        return {"input": Spec("input", _DATATYPES["number"], (-1, len(family.features)))}
-    schema = family.row.model_json_schema(mode="validation")
-    # What JSON Schema does not tell can only be told by texts.
-    return {name: Spec(name, _datatypes(schema, each) or _DATATYPES["string"]) for name, each in schema["properties"].items()}
+        gaps = frozenset(name for name, info in _fields(family).items() if NoneType in get_args(info.annotation))
+        return {"input": Spec("input", _DATATYPES["number"], (-1, len(family.features)), gaps)}
+    schema = _schema(family.row, "validation")
+    made = {}
+    for name, each in schema["properties"].items():
+        kinds = {one.get("type") for one in _alternatives(schema, each)}
+        # What JSON Schema does not tell can only be told by texts.
+        made[name] = Spec(name, _datatypes(kinds) or _DATATYPES["string"], gaps=frozenset([name] if {"number", "null"} <= kinds else []))
+    return made
 
 
 def outputs(family: Family) -> dict[str, Spec]:
     """The tensors that a family answers, by name."""
-    schema = family.answer.model_json_schema(mode="serialization")
+    schema = _schema(family.answer, "serialization")
     made = {}
     for name, each in schema["properties"].items():
-        if any(one.get("additionalProperties") == {"type": "number"} for one in _alternatives(schema, each)):
+        alternatives = list(_alternatives(schema, each))
+        if any(one.get("additionalProperties") == {"type": "number"} for one in alternatives):
             made[name] = Spec(name, _DATATYPES["number"], (-1, -1))
-        elif datatypes := _datatypes(schema, each):
+        elif datatypes := _datatypes({one.get("type") for one in alternatives}):
             made[name] = Spec(name, datatypes)
     return made
 
 
-def _datatypes(schema: Mapping[str, Any], field: Mapping[str, Any]) -> tuple[str, ...]:
-    types = {one.get("type") for one in _alternatives(schema, field)}
-    return tuple(dict.fromkeys(chain.from_iterable(datatypes for kind, datatypes in _DATATYPES.items() if kind in types)))
+@cache
+def _schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> Mapping[str, Any]:
+    # Of a hundred columns it takes longer to make than all the rest of a call.
+    return model.model_json_schema(mode=mode)
+
+
+def _fields(family: Family) -> Mapping[str, FieldInfo]:
+    """The fields of a row by what callers call them."""
+    return dict(zip(family.features, family.row.model_fields.values(), strict=True))
+
+
+def _datatypes(kinds: Set[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(datatypes for kind, datatypes in _DATATYPES.items() if kind in kinds)))
 
 
 def _alternatives(schema: Mapping[str, Any], field: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -94,10 +118,11 @@ def _of_matrix(family: Family, tensors: list[Tensor], made: list[Values]) -> Row
     _check_datatype(0, tensor, spec)
     if len(tensor.shape) != 2 or tensor.shape[1] != width:
         raise refused(f"must be [rows, {width}], for {', '.join(family.features)}", "inputs", 0, "shape")
-    integers = {name for name, info in family.row.model_fields.items() if info.annotation in (int, int | None)}
+    integers = [name for name, info in _fields(family).items() if info.annotation in (int, int | None)]
 
     def row(values: Sequence[Any]) -> dict[str, Any]:
         named = dict(zip(family.features, values, strict=True))
+        named |= {name: None for name in spec.gaps if named[name] != named[name]}
         # All of a matrix is of one datatype, so whole numbers may come as floats.
         return named | {name: int(named[name]) for name in integers if isinstance(named[name], float) and named[name].is_integer()}
 
@@ -121,8 +146,10 @@ def _of_columns(family: Family, tensors: list[Tensor], made: list[Values]) -> Ro
         _check_datatype(at, tensor, specs[tensor.name])
         if tensor.shape not in ([count], [count, 1]):
             raise refused(f"must be [{count}] or [{count}, 1], with as many rows as the first tensor", "inputs", at, "shape")
+        if specs[tensor.name].gaps:
+            column = replace(column, values=[None if value != value else value for value in column.values])
         columns[tensor.name] = column
-    missing = [name for name, info in family.row.model_fields.items() if info.is_required() and name not in columns]
+    missing = [name for name, info in _fields(family).items() if info.is_required() and name not in columns]
     if missing:
         raise refused(f"must have a tensor for each feature, and has none for {', '.join(missing[:10])}", "inputs")
     first = made[0]

@@ -16,7 +16,7 @@ from starlette.routing import request_response
 from starlette.types import ASGIApp
 
 from twotier.errors import ConfigurationError
-from twotier.gateway.problems import MEDIA_TYPE, Problem
+from twotier.gateway.problems import Problem, media_type
 from twotier.gateway.versions import PATTERN
 
 __all__ = ["VERSION_PARAMETER", "Described", "Routes", "json_answer", "parameter"]
@@ -111,7 +111,7 @@ class Routes:
         **description: Any,
     ) -> None:
         """`instead` says what to use rather than a route that is deprecated."""
-        operation = _operation(**description) | ({"description": instead, "deprecated": True} if instead else {})
+        operation = _operation(media_type(path), **description) | ({"description": instead, "deprecated": True} if instead else {})
         self._app.add_api_route(
             path, endpoint, methods=[method], summary=summary, tags=[tag], response_class=Response, openapi_extra=operation
         )
@@ -123,6 +123,7 @@ class Routes:
 
 
 def _operation(
+    failing: str,
     *,
     responses: Mapping[int, dict[str, Any]],
     problems: Sequence[int] = (),
@@ -131,12 +132,12 @@ def _operation(
     body_required: bool = True,
     not_modified: bool = False,
 ) -> dict[str, Any]:
-    """What an operation reads and answers. Any may also end in 500, which is a fault of the gateway's own."""
+    """What an operation reads and answers, and the media type by which it fails. Any may also end in 500, the gateway's own fault."""
     answers = {str(status): answer for status, answer in responses.items()}
     if not_modified:
         answers["304"] = {"description": "It is the same still."}
-    answers |= {str(status): _problem(_PROBLEMS[status]) for status in problems}
-    answers["500"] = _problem("The gateway failed.")
+    answers |= {str(status): _problem(failing, _PROBLEMS[status]) for status in problems}
+    answers["500"] = _problem(failing, "The gateway failed.")
     if "503" in answers:
         answers["503"]["headers"] = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
     made: dict[str, Any] = {"parameters": list(parameters), "responses": answers}
@@ -145,8 +146,8 @@ def _operation(
     return made
 
 
-def _problem(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}}
+def _problem(media_type: str, description: str) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}}
 
 
 def json_answer(description: str, schema: dict[str, Any], examples: dict[str, Any] | None = None) -> dict[str, Any]:

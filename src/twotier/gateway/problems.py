@@ -11,9 +11,12 @@ from pydantic import BaseModel, Field
 
 from twotier import errors
 
-__all__ = ["BY_ERROR", "BY_STATUS", "INTERNAL", "Kind", "Problem", "ProblemFault", "kind_of", "kinds", "problem"]
+__all__ = ["BY_ERROR", "BY_STATUS", "INTERNAL", "Kind", "Problem", "ProblemFault", "kind_of", "kinds", "media_type", "on_path", "problem"]
 
 MEDIA_TYPE = "application/problem+json"
+
+PROTOCOL = "/v2"
+"""Below it the inference protocol is spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,3 +246,17 @@ def of_status(status: int, request_id: str | None) -> dict[str, Any]:
 
 def _of_whole_body(detail: str) -> dict[str, Any]:
     return {"errors": [{"pointer": "", "detail": detail}], "error_count": 1}
+
+
+def on_path(made: dict[str, Any], path: str) -> dict[str, Any]:
+    """A problem as it is told on that path."""
+    if not path.startswith(PROTOCOL):
+        return made
+    # Clients of the inference protocol look there, and nowhere else, for what was wrong.
+    first = [f"{fault['pointer']} {fault['detail']}" for fault in made.get("errors", [])[:1]]
+    return made | {"error": ": ".join([made["detail"], *first])}
+
+
+def media_type(path: str) -> str:
+    """The media type of problems on that path. KServe's client reads what is wrong in plain JSON alone."""
+    return "application/json" if path.startswith(PROTOCOL) else MEDIA_TYPE

@@ -31,7 +31,7 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
     Only what came in one piece and is nothing special is refused so. Anything else takes the long way and is answered: that is slower,
     and never wrong. What is read (GET) is never refused: probes and metrics matter most when there is too much to do.
     """
-    refusal, begun, numbers = _refusal().replace(_ID_HERE.encode(), b"%s"), token_hex(8).encode(), count(1)
+    refusal, protocol, begun, numbers = _refusal("/"), _refusal(problems.PROTOCOL), token_hex(8).encode(), count(1)
 
     class Shedding(Noticing):
         _open = 0
@@ -48,7 +48,8 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
             if len(self.tasks) >= limit and not self._open and _plain_post(data):
                 identity = b"%s%016x" % (begun, next(numbers))
                 date = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
-                self.transport.write(refusal % (identity, date, identity))
+                told = protocol if data.startswith(b"POST %s/" % problems.PROTOCOL.encode()) else refusal
+                self.transport.write(told % (identity, date, identity))
                 shed()
             else:
                 super().data_received(data)
@@ -65,16 +66,16 @@ def _plain_post(data: bytes) -> bool:
     return length is not None and end + 4 + int(length[1]) == len(data)
 
 
-def _refusal() -> bytes:
-    """The whole answer but for its date, with two places for the request's id."""
+def _refusal(path: str) -> bytes:
+    """The whole answer on that path, with places for the request's id, its date and the id again."""
     error = Overloaded("the gateway is answering as many calls as it can")
-    body = dumps(problems.problem(error, _ID_HERE))
+    body = dumps(problems.on_path(problems.problem(error, _ID_HERE), path))
     lines = (
         "HTTP/1.1 503 Service Unavailable",
-        f"content-type: {problems.MEDIA_TYPE}",
+        f"content-type: {problems.media_type(path)}",
         f"content-length: {len(body)}",
         f"retry-after: {error.retry_after}",
         f"x-request-id: {_ID_HERE}",
         f"server-timing: {Timing().header()}",
     )
-    return "\r\n".join(lines).encode() + b"\r\n%s\r\n" + body
+    return ("\r\n".join(lines).encode() + b"\r\n%s\r\n" + body).replace(_ID_HERE.encode(), b"%s")

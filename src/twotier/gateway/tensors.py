@@ -49,7 +49,10 @@ class Tensor(_Message):
     shape: list[int] = Field(min_length=1, max_length=2)
     datatype: str
     parameters: dict[str, Any] | None = None
-    data: list[Any] | None = None
+    data: list[Any] | None = Field(
+        default=None,
+        description="A value that is missing, where it may be, is null; in bytes of FP64 or FP32, which hold no null, it is NaN.",
+    )
 
 
 class Wanted(_Message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -10,10 +12,12 @@ import pytest
 from pydantic import BeforeValidator, create_model
 from typing_extensions import TypeAliasType
 
+from twotier.errors import InputRefused
 from twotier.families.iris import FAMILY
-from twotier.family import Answer, Example, Family, Row
-from twotier.gateway.inference import inputs, outputs
+from twotier.family import Answer, Example, Family, Row, feature
+from twotier.gateway.inference import inputs, outputs, rows
 from twotier.gateway.routes.oip import example_request
+from twotier.gateway.tensors import InferRequest
 
 
 class Way(Enum):
@@ -62,6 +66,50 @@ def test_inputs(kind: Any, datatypes: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "gap"),
+    [(float, False), (float | None, True), (float | str | None, True), (Written, True), (int | None, False), (str | None, False)],
+    ids=str,
+)
+def test_gaps(kind: Any, gap: bool) -> None:
+    """NaN can be sent only as a floating-point number, and means something only where nothing may be there."""
+    assert ({"field"} if gap else set()) == inputs(of_row(kind))["field"].gaps
+
+
+def test_gaps_of_a_matrix() -> None:
+    """All of it is floating-point numbers, so that a whole number may be missing as well; each goes by the name that callers know."""
+    row = create_model(
+        "MadeRow",
+        __base__=Row,
+        size=(float, ...),
+        weight=(float | None, feature("Its weight", example=1.0, name="net weight", default=None)),
+        stamps=(int | None, feature("Its stamps", example=1, name="all stamps", default=None)),
+        fee=(int, feature("Its fee", example=1, name="the fee")),
+    )
+    made = replace(FAMILY, row=row, examples=(Example(row={}, answer={}),) * 2)
+    values = struct.pack("<8d", 1, math.nan, math.nan, 3, 2, 5, 6, 4)
+    header = {"name": "x", "shape": [2, 4], "datatype": "FP64", "parameters": {"binary_data_size": len(values)}}
+
+    assert {"net weight", "all stamps"} == inputs(made)["input"].gaps
+    assert [[1, None, None, 3], [2, 5, 6, 4]] == [
+        list(row.values()) for row in rows(made, InferRequest.model_validate({"inputs": [header]}), values).items
+    ]
+
+
+def test_a_tensor_for_each_feature_by_the_name_that_callers_know() -> None:
+    """A feature whose name is none of Python's is required under the name that it is sent by, and no other."""
+    row = create_model("MadeRow", __base__=Row, text=(str, ...), weight=(float, feature("Its weight", example=1.0, name="net weight")))
+    made = replace(FAMILY, row=row, examples=(Example(row={}, answer={}),) * 2)
+    text = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}
+    weight = {"name": "net weight", "shape": [1], "datatype": "FP64", "data": [2.0]}
+
+    asked = InferRequest.model_validate({"inputs": [text, weight]})
+    assert [{"text": "a", "net weight": 2.0}] == list(rows(made, asked, b"").items)
+    with pytest.raises(InputRefused) as refused:
+        rows(made, InferRequest.model_validate({"inputs": [text]}), b"")
+    assert "must have a tensor for each feature, and has none for net weight" == refused.value.faults[0].detail
+
+
+@pytest.mark.parametrize(
     ("kind", "datatype", "shape"),
     [
         (float, "FP64", (-1,)),
@@ -84,11 +132,11 @@ def test_outputs(kind: Any, datatype: str | None, shape: tuple[int, ...]) -> Non
 
 def test_the_example_in_the_document() -> None:
     """The first example as tensors: a text where a number is sent as one, and nothing for what is missing."""
-    rows = {"size": 1.0, "note": "a", "weight": "2.5", "stamps": None}
+    cells = {"size": 1.0, "note": "a", "weight": "2.5", "stamps": None}
     row = create_model(
         "MadeRow", __base__=Row, size=(float, ...), note=(str, ...), weight=(float | str | None, None), stamps=(int | None, None)
     )
-    made = replace(FAMILY, row=row, examples=(Example(row=rows, answer={}),) * 2)
+    made = replace(FAMILY, row=row, examples=(Example(row=cells, answer={}),) * 2)
 
     assert [{"name": "input", "datatype": "FP64", "shape": [1, 4], "data": [[5, 2, 3, 4]]}] == example_request(FAMILY)["inputs"]
     assert [("size", "FP64", [1], [1.0]), ("note", "BYTES", [1], ["a"]), ("weight", "BYTES", [1], ["2.5"])] == [

@@ -70,14 +70,17 @@ def add(
                 raise
             raise UpstreamUnavailable(f"no version of {family.name} serves yet") from None
         known = info.families.get(family.name)
+        specs = inference.inputs(family).values()
+        gaps = [name for name in family.features if any(name in spec.gaps for spec in specs)]
         return json_response(
             {
                 "name": family.name,
                 "versions": [one.version for one in known.versions] if known else [],
                 "platform": "scikit-learn",
-                "inputs": [spec.describe() for spec in inference.inputs(family).values()],
+                "inputs": [spec.describe() for spec in specs],
                 "outputs": [spec.describe() for spec in inference.outputs(family).values()],
-                "parameters": {"classes": dumps(card.classes).decode()},
+                # The protocol's parameters are single values, so lists go as texts of JSON.
+                "parameters": {"classes": dumps(card.classes).decode(), "nan_is_missing": dumps(gaps).decode()},
             }
         )
 

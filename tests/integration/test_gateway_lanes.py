@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests import zoo
-from tests.asking import JSON, Answered, post
+from tests.asking import JSON, Answered, post, timing
 from tests.integration.model_server_calls import eventually, metric
 from tests.processes import Tier, gateway
 
@@ -166,16 +166,6 @@ def test_a_long_call_lets_single_rows_through(keeper: zoo.Keeper, start: Callabl
         assert found - sent < 10
         assert [{"output": "2.0", "model_name": "log_reg_1"}] * 200 == long.result().json
     assert max(len(asked.rows) for asked in keeper.scored()) == 5
-
-
-TIMING = re.compile(r"validate;dur=(\d+\.\d\d), queue;dur=(\d+\.\d\d), upstream;dur=(\d+\.\d\d), model;dur=(\d+\.\d\d)")
-
-
-def timing(answered: Answered) -> tuple[float, ...]:
-    """Validate, queue, upstream and model, in milliseconds."""
-    found = TIMING.fullmatch(answered.headers["Server-Timing"])
-    assert found
-    return tuple(map(float, found.groups()))
 
 
 def test_every_answer_says_where_its_time_went(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:

@@ -149,7 +149,7 @@ def test_too_much_is_refused_at_once(keeper: zoo.Keeper, start: Callable[..., Ti
         assert not waiting.done()
         assert (503, "/problems/overloaded", "1") == (refused.status, refused.json["type"], refused.headers["Retry-After"])
         assert (200, 200) == (first.result().status, waiting.result().status)
-    assert 1 == metric(tier.url, 'twotier_gateway_rows_shed_total{reason="overloaded"}')
+    assert 1 == metric(tier.url, 'twotier_gateway_rows_shed_total{reason="queue_full"}')
 
 
 def test_a_long_call_lets_single_rows_through(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:

@@ -86,6 +86,7 @@ def test_a_call_too_many_is_refused_at_once(tier: Tier, hold: Hold) -> None:
     assert (32, refused.headers["X-Request-ID"]) == (len(refused.json["instance"]), refused.json["instance"])
     assert refused.headers["Date"] and refused.headers["Server-Timing"]
     assert 1 == metric(tier.url, 'twotier_gateway_requests_total{method="POST",route="refused unread",status="503"}')
+    assert 1 == metric(tier.url, 'twotier_gateway_rows_shed_total{reason="too_many_calls"}')
     assert 200 == post(tier.url + "/iris/predict", ROW).status
 
 

@@ -91,8 +91,10 @@ class Lane:
             raise UpstreamTimeout("the call's budget was spent before the model server could be asked")
         # Going round, each caller before this one has at most as many rows sent before these have all been.
         wait = min(self.queued, (len(self._begun) + len(self._new)) * len(rows)) * self.seconds_per_row
-        if self.queued and (self.queued + len(rows) > self._sizes.max_queued or now + wait > deadline):
-            raise Overloaded("more rows wait than can be answered in time", max(1, min(math.ceil(wait), _LONGEST_WAIT)))
+        full = self.queued + len(rows) > self._sizes.max_queued
+        if self.queued and (full or now + wait > deadline):
+            back = max(1, min(math.ceil(wait), _LONGEST_WAIT))
+            raise Overloaded("more rows wait than can be answered in time", back, "queue_full" if full else "hopeless")
         call = Call(rows, deadline, settle, now, unanswered=len(rows))
         if len(rows) > 1:
             call.answers = [None] * len(rows)
@@ -233,6 +235,5 @@ class Lane:
     def _end(self, call: Call) -> None:
         call.ended = self._clock()
         self.queued -= len(call.rows) - call.taken
-        call.taken = len(call.rows)
         self._new.pop(call, None)
         self._begun.pop(call, None)

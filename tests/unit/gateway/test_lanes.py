@@ -171,7 +171,7 @@ def test_the_queue_is_bounded() -> None:
     world.admit(2, 3, 4)
     with pytest.raises(Overloaded) as raised:
         world.admit(5)
-    assert 1 == raised.value.retry_after
+    assert (1, "queue_full") == (raised.value.retry_after, raised.value.reason)
     assert 3 == world.lane.queued
 
 
@@ -201,7 +201,7 @@ def test_rows_that_cannot_be_answered_in_time_are_refused_at_once() -> None:
     assert 8 == world.lane.queued
     with pytest.raises(Overloaded) as raised:
         world.admit(1000, budget=5)
-    assert 8 == raised.value.retry_after
+    assert (8, "hopeless") == (raised.value.retry_after, raised.value.reason)
     world.admit(1000, budget=20)
 
 

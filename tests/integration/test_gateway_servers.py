@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.integration.model_server_calls import PATIENCE
 from tests.processes import free_port
 from twotier.errors import CircuitOpen, UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY
+from twotier.gateway import exchange
 from twotier.gateway.breaker import PAUSE_SECONDS, STRIKES, State
 from twotier.gateway.catalogue import Catalogue
 from twotier.gateway.forwarding import Ask, Scores, Timing
@@ -159,6 +162,46 @@ async def test_a_lone_model_server_is_not_asked_twice(keepers: tuple[zoo.Keeper,
         assert ["UpstreamUnavailable"] == await outcomes(score(upstream))
 
     assert 1 == len(bad.scored())
+
+
+@pytest.mark.parametrize(("passing", "expected"), [(0.0, "ok"), (50.0, "ok"), (100.0, "UpstreamTimeout"), (200.0, "UpstreamTimeout")])
+async def test_there_is_no_second_attempt_after_the_deadline(
+    keepers: tuple[zoo.Keeper, zoo.Keeper], monkeypatch: pytest.MonkeyPatch, passing: float, expected: str
+) -> None:
+    """Of a hundred seconds, so many pass until the first model server breaks off: the second one is asked if there are some left."""
+    first, second = keepers
+    ahead = 0.0
+
+    async def break_off_later(keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.StreamWriter) -> None:
+        nonlocal ahead
+        ahead = passing
+        await zoo.UNAVAILABLE["closes"](keeper, asked, writer)
+
+    first.habit = break_off_later
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
+    async with opened(*keepers) as (upstream, _):
+        assert [expected] == await outcomes(score(upstream, seconds=100))
+
+    assert (1, expected == "ok") == (len(first.scored()), len(second.scored()))
+
+
+async def test_there_is_no_second_attempt_after_a_deadline_that_passed_meanwhile(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
+    """The same by the clock on the wall: the first model server breaks off once its caller has been told that it is too late."""
+    first, second = keepers
+    told = threading.Event()
+
+    async def break_off_when_told(keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.StreamWriter) -> None:
+        while not told.is_set():
+            await asyncio.sleep(0.02)
+        await zoo.UNAVAILABLE["closes"](keeper, asked, writer)
+
+    first.habit = break_off_when_told
+    async with opened(*keepers) as (upstream, _):
+        assert ["UpstreamTimeout"] == await outcomes(score(upstream, seconds=0.3))
+        told.set()
+        await until(lambda: not first.open)
+        assert [] == second.scored()
+        assert ["ok"] == await outcomes(score(upstream))
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.1, ["ok"] * 8), (0.0, ["UpstreamUnavailable"] * 8)], ids=["with retries", "without"])

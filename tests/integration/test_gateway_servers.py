@@ -183,6 +183,9 @@ async def test_there_is_no_second_attempt_after_the_deadline(
         assert [expected] == await outcomes(score(upstream, seconds=100))
 
     assert (1, expected == "ok") == (len(first.scored()), len(second.scored()))
+    # Each is told how much time is left, and scores nothing for a caller who will be gone.
+    left = [asked.message["blocks"][0]["budget_ms"] / 1000 for asked in (*first.scored(), *second.scored())]
+    assert all(100 - passed - 25 < seconds <= 100 - passed for passed, seconds in zip((0, passing), left, strict=False))
 
 
 async def test_there_is_no_second_attempt_after_a_deadline_that_passed_meanwhile(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:

@@ -139,10 +139,11 @@ class Lane:
             return
         self.under_way.remove(parcel)
         parts = [part for part in parcel.parts if part.call.ended is None]
-        if isinstance(error, UpstreamInvalid) and len(parts) > 1 and parcel.allowance[0] > 1:
+        # Whoever is left of several may be innocent: the guilty one may be late by now, or have left.
+        if isinstance(error, UpstreamInvalid) and len(parcel.parts) > 1 and parcel.allowance[0] > 1:
             parcel.allowance[0] -= 2
             middle = len(parts) // 2
-            self._halved.extend(Parcel(half, "halved", 0.0, parcel.allowance) for half in (parts[:middle], parts[middle:]))
+            self._halved.extend(Parcel(half, "halved", 0.0, parcel.allowance) for half in (parts[:middle], parts[middle:]) if half)
         else:
             for part in parts:
                 self._settle(part.call, self._told(error, part.call))

@@ -145,7 +145,7 @@ def test_a_server_slower_than_the_deadline_has_no_goodput() -> None:
 
 
 def test_latency_counts_from_when_a_request_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The generator is held up, so that all requests but the first are sent late: that is part of the latency, beside the server's 0.2 s."""
+    """The generator is held up, and sends all requests but the first late: that is part of the latency, beside the server's 0.2 s."""
 
     def held_up(*given: Any) -> Iterator[float]:
         dues = schedule(*given)

@@ -288,7 +288,8 @@ async def test_connections_that_are_slow_to_make(keepers: tuple[zoo.Keeper, zoo.
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
         async with Upstream(GatewaySettings(model_servers=[url], connect_seconds=0.05), Metrics()) as upstream:
             assert {"UpstreamUnavailable"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
-        both = GatewaySettings(model_servers=[url, keepers[0].url], connect_seconds=0.05)
+        # The other one has to be reached in that time.
+        both = GatewaySettings(model_servers=[url, keepers[0].url], connect_seconds=0.3)
         metrics = Metrics()
         async with Upstream(both, metrics) as upstream:
             assert {"ok"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
@@ -418,7 +419,7 @@ class Names:
 async def by_name(names: Names, url: str) -> AsyncIterator[tuple[Upstream, Metrics, Catalogue]]:
     """The way to the model servers of a name, and what they serve."""
     metrics = Metrics()
-    settings = GatewaySettings(model_servers=[url], resolve_seconds=0.05, poll_seconds=0.05)
+    settings = GatewaySettings(model_servers=[url], resolve_seconds=0.05, poll_seconds=0.05, connect_seconds=30)
     async with Upstream(settings, metrics, names) as upstream, Catalogue(upstream, metrics, settings.poll_seconds) as catalogue:
         yield upstream, metrics, catalogue
 
@@ -449,13 +450,14 @@ async def test_model_servers_come_and_go_with_their_addresses(alike: tuple[zoo.K
     names = Names(**{"model.test": ["127.0.0.1"]})
     url = f"http://model.test:{one.port}"
     async with by_name(names, url) as (upstream, metrics, catalogue):
-        one.delay = 0.5
+        one.held = True
         under_way = asyncio.create_task(score(upstream))
         await until(lambda: 1 == len(one.scored()))
         names.addresses["model.test"] = ["127.0.0.2"]
         await until(lambda: 2 == len(upstream.servers))
         assert ["ok"] * 5 == await outcomes(*(score(upstream) for _ in range(5)))
         assert (1, 5) == (len(one.scored()), len(other.scored()))
+        one.held = False
         assert "log_reg_1" == (await under_way).version
         await until(lambda: [f"{url} at 127.0.0.2"] == list(catalogue.sightings))
 
@@ -495,7 +497,7 @@ async def test_a_name_that_is_not_there_yet_is_waited_for(alike: tuple[zoo.Keepe
 async def test_names_are_looked_up_as_the_system_does(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
     """`localhost` is in every machine's own table."""
     assert "127.0.0.1" in await look_up("localhost", 80)
-    async with Upstream(GatewaySettings(model_servers=[f"http://localhost:{keepers[0].port}"]), Metrics()) as upstream:
+    async with Upstream(GatewaySettings(model_servers=[f"http://localhost:{keepers[0].port}"], connect_seconds=30), Metrics()) as upstream:
         assert f"http://localhost:{keepers[0].port} at 127.0.0.1" in upstream.servers
         assert ["ok"] * 4 == [one for _ in range(4) for one in await outcomes(score(upstream))]
 
@@ -512,7 +514,7 @@ async def test_addresses_of_both_kinds() -> None:
 async def test_a_model_server_that_is_gone_costs_no_call_if_there_is_another(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
     """A call that could not be sent goes to the next model server; with all of them gone it is unavailable."""
     gone = f"http://127.0.0.1:{free_port()}"
-    async with Upstream(GatewaySettings(model_servers=[gone, keepers[0].url]), Metrics()) as upstream:
+    async with Upstream(GatewaySettings(model_servers=[gone, keepers[0].url], connect_seconds=30), Metrics()) as upstream:
         for _ in range(4):
             assert "log_reg_1" == (await score(upstream)).version
     async with Upstream(GatewaySettings(model_servers=[gone]), Metrics()) as upstream:

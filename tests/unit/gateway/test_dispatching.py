@@ -113,8 +113,8 @@ async def test_timing_says_where_the_time_went() -> None:
     await asyncio.sleep(0.05)
     bench.carrier.open.set()
     await asyncio.gather(*waiting)
-    assert first.queue < 0.05 <= first.upstream
-    assert second.upstream < 0.05 <= second.queue
+    assert first.queue < first.upstream and 0.05 <= first.upstream
+    assert second.upstream < second.queue and 0.05 <= second.queue
     assert 0.001 == first.model == second.model
 
 

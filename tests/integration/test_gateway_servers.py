@@ -49,7 +49,7 @@ async def opened(*keepers: zoo.Keeper, **settings: Any) -> AsyncIterator[tuple[U
         yield upstream, metrics
 
 
-async def score(upstream: Upstream, version: str = "champion", seconds: float = 10.0) -> Scores:
+async def score(upstream: Upstream, version: str = "champion", seconds: float = 30.0) -> Scores:
     """Score one row."""
     return await upstream.score(Ask(FAMILY, version), [ROW], time.monotonic() + seconds, Timing())
 

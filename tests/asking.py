@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 JSON = {"Content-Type": "application/json"}
+
+_TIMING = re.compile(r"validate;dur=(\d+\.\d\d), queue;dur=(\d+\.\d\d), upstream;dur=(\d+\.\d\d), model;dur=(\d+\.\d\d)")
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,10 @@ def ask(url: str, method: str = "GET", body: bytes | None = None, headers: dict[
 def post(url: str, value: Any, **headers: str) -> Answered:
     """Send JSON."""
     return ask(url, "POST", json.dumps(value).encode(), JSON | {name.replace("_", "-"): text for name, text in headers.items()})
+
+
+def timing(answered: Answered) -> tuple[float, ...]:
+    """Validate, queue, upstream and model, in milliseconds, as the answer tells them."""
+    found = _TIMING.fullmatch(answered.headers["Server-Timing"])
+    assert found
+    return tuple(map(float, found.groups()))

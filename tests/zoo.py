@@ -60,6 +60,7 @@ class Keeper:
         self.families = ["iris"]
         self.elsewhere = "http://127.0.0.1:9/"
         self.delay = 0.0
+        self.held = False
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
 
@@ -71,6 +72,12 @@ class Keeper:
     def scored(self) -> list[Asked]:
         """The calls to /score, in order."""
         return [asked for asked in self.asked if asked.path == "/score"]
+
+    async def pause(self) -> None:
+        """What comes before a good answer: `delay` seconds, and then whatever time it is `held`."""
+        await asyncio.sleep(self.delay)
+        while self.held:
+            await asyncio.sleep(0.01)
 
     def listen(self) -> None:
         """Start to listen, on the port of before if there was one."""
@@ -182,7 +189,7 @@ def card(version: str) -> Card:
 
 async def well(keeper: Keeper, asked: Asked, writer: asyncio.StreamWriter) -> None:
     """Answer as the wire says."""
-    await asyncio.sleep(keeper.delay)
+    await (keeper.pause() if asked.path == "/score" else asyncio.sleep(keeper.delay))
     message = asked.message
     if asked.path == "/info":
         versions = [

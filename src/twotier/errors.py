@@ -157,7 +157,14 @@ class UpstreamUnavailable(UpstreamError):
 
 
 class Overloaded(UpstreamUnavailable):
-    """More rows wait for the model server than can be answered in time, so these were not queued."""
+    """More rows wait for the model server than can be answered in time, so these were not queued.
+
+    `reason` says by which bound, as the metrics of the gateway name it.
+    """
+
+    def __init__(self, detail: str, retry_after: int = 1, reason: str = "queue_full") -> None:
+        super().__init__(detail, retry_after)
+        self.reason = reason
 
 
 class CircuitOpen(UpstreamUnavailable):

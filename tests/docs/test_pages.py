@@ -11,7 +11,8 @@ from tests.docs.tables import ALL_SETTINGS, pages
 from tests.shell import ROOT
 from twotier.settings import SECTIONS
 
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("data/*.md")]
+FOLDERS = (".", ".github", "data", "deploy/**", "docs/**", "loadtest", "model_training/**")
+PAGES = [page for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md")]
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)

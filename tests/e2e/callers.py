@@ -42,6 +42,7 @@ class Callers:
     count: int = 4
     calls: list[Call] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Callers:
         self._threads = [threading.Thread(target=self._run, args=(caller,)) for caller in range(self.count)]
@@ -70,14 +71,13 @@ class Callers:
     def _run(self, caller: int) -> None:
         while not self.stopped.is_set():
             sent_at = time.monotonic()
-            answered = _answered(self.url, self.value)
+            answered = self._answered()
             self.calls.append(Call(caller, sent_at, time.monotonic(), answered))
 
-
-def _answered(url: str, value: Any) -> Answered | None:
-    try:
-        return post(url, value)
-    except (OSError, http.client.HTTPException):
-        # Whoever is refused would otherwise try thousands of times a second.
-        time.sleep(0.05)
-        return None
+    def _answered(self) -> Answered | None:
+        try:
+            return post(self.url, self.value, **self.headers)
+        except (OSError, http.client.HTTPException):
+            # Whoever is refused would otherwise try thousands of times a second.
+            time.sleep(0.05)
+            return None

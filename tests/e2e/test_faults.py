@@ -19,15 +19,34 @@ from tests.processes import free_port, gateway, model_server
 
 Measured = Callable[[str, float], None]
 
-BUDGET = "1500"
+BUDGET_MS = 1500
 BUDGET_HEADER = "X_Request_Deadline_Ms"
+
+MOMENT_MS = 10
+"""By how much the timers of two processes may differ."""
 
 
 @pytest.fixture(scope="module")
 def running(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     """Both tiers, for tests that leave them as they found them."""
-    with tiers(trained, tmp_path_factory.mktemp("faults"), GATEWAY_BUDGET_MS=BUDGET) as started:
+    with tiers(trained, tmp_path_factory.mktemp("faults")) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def hurried(running: Tiers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where irises are predicted by another gateway, whose own budget is small."""
+    log = tmp_path_factory.mktemp("hurried") / "log"
+    with gateway(running.back.url, log, None, **STARTING, GATEWAY_BUDGET_MS=str(BUDGET_MS)) as front:
+        front.wait_ready()
+        yield front.url + "/iris/predict"
+
+
+def took_ms(url: str, **headers: str) -> float:
+    """How long it takes until a row is answered by 504, in milliseconds."""
+    begun = time.monotonic()
+    problem(post(url, ROW, **headers), 504, "deadline-exceeded")
+    return (time.monotonic() - begun) * 1000
 
 
 def timed(measured: Measured, what: str, true: Callable[[], bool]) -> None:
@@ -60,16 +79,17 @@ def ready(running: Tiers) -> bool:
     return True
 
 
-def test_hanging(running: Tiers, measured: Measured) -> None:
+def test_hanging(running: Tiers, hurried: str, measured: Measured) -> None:
     """A model server that is stopped in its tracks costs a caller the budget and no more, and soon nothing; let go, it serves again."""
-    assert (200, answer()) == ((well := post(running.predict, ROW, **{BUDGET_HEADER: "1000"})).status, well.body)
+    assert (200, answer()) == ((well := post(running.predict, ROW)).status, well.body)
     running.back.send(signal.SIGSTOP)
     try:
-        # All at once, since it is soon known to be down.
+        # All at once, since it is soon known to be down. Whatever they hear, they hear before the model server can say a word.
         with ThreadPoolExecutor(4) as pool:
-            asked = [pool.submit(post, running.predict, ROW, **given) for given in ({}, *({BUDGET_HEADER: ms} for ms in ("200", "60000")))]
-            for call in asked:
-                problem(call.result(), 504, "deadline-exceeded")
+            own = {ms: pool.submit(took_ms, running.predict, **{BUDGET_HEADER: str(ms)}) for ms in (200, BUDGET_MS)}
+            gateways = [pool.submit(took_ms, hurried, **given) for given in ({}, {BUDGET_HEADER: "60000"})]
+            assert all(call.result() >= ms - MOMENT_MS for ms, call in own.items())
+            assert all(call.result() >= BUDGET_MS - MOMENT_MS for call in gateways)
         assert eventually(lambda: not_ready(running))
         assert eventually(lambda: post(running.predict, ROW, **{BUDGET_HEADER: "200"}).status == 503)
         begun = time.perf_counter()
@@ -85,7 +105,7 @@ def test_hanging(running: Tiers, measured: Measured) -> None:
 
 def test_hanging_under_traffic(running: Tiers, measured: Measured) -> None:
     """Of many callers at a time, none ever sees anything but a right answer or a problem, and all are answered again in the end."""
-    with Callers(running.predict, [ROW] * 50, count=8) as callers:
+    with Callers(running.predict, [ROW] * 50, count=8, headers={BUDGET_HEADER: str(BUDGET_MS)}) as callers:
         callers.wait_for(20)
         running.back.send(signal.SIGSTOP)
         stopped = time.perf_counter()

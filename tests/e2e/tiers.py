@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,20 @@ class Tiers:
         return self.readiness()["families"]["iris"]
 
     def wait_calls(self, count: int) -> None:
-        """Wait until that many calls wait for the model server: in the gateway, which merges them, or on their way."""
-        # The call that asks for the metrics is one of those in flight.
-        assert eventually(lambda: metric(self.front.url, "twotier_gateway_requests_in_flight ") == count + 1)
+        """Wait until that many calls wait for the model server, which answers no more: in the gateway, which merges them, or on their way.
+        One whose answer has come and is only to be passed on does not wait: it would end between two looks.
+        """
+
+        def ended() -> float:
+            return metric(self.front.url, r'twotier_gateway_requests_total\{method="POST"')
+
+        def waiting() -> bool:
+            before = ended()
+            time.sleep(0.1)
+            # The call that asks for the metrics is one of those in flight.
+            return metric(self.front.url, "twotier_gateway_requests_in_flight ") == count + 1 and ended() == before
+
+        assert eventually(waiting)
 
 
 @contextlib.contextmanager

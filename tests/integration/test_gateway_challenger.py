@@ -81,7 +81,7 @@ def test_a_caller_in_a_hurry_is_answered_in_time(keeper: zoo.Keeper, tmp_path: P
     """Half of a short deadline is left for the champion, however patient the gateway is."""
     keeper.habit = zoo.only("log_reg_2", zoo.hang)
     with served(keeper, tmp_path, GATEWAY_CANARY='{"iris": 1}', GATEWAY_CANARY_PATIENCE_MS=NEVER, GATEWAY_BUDGET_MS=NEVER) as tier:
-        answer = predict(tier, X_Request_Deadline_Ms="2000")
+        answer = predict(tier, X_Request_Deadline_Ms="4000")
         assert (200, CHAMPION) == (answer.status, answer.json)
         assert 504 == predict(tier, PINNED, X_Request_Deadline_Ms="300").status
 

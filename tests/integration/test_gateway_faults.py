@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -12,10 +13,15 @@ import pytest
 
 from tests import zoo
 from tests.asking import Answered, ask, post
-from tests.processes import Tier, free_port, gateway
+from tests.integration.model_server_calls import eventually
+from tests.processes import PATIENT_MS, Tier, free_port, gateway
 
 ROW = {"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}
 BUDGET_MS = 500
+"""For calls that are to be too late; others have all the time that they need."""
+
+MOMENT_MS = 10
+"""By how much the timers of two processes may differ."""
 
 
 @pytest.fixture(name="keeper", scope="module")
@@ -27,7 +33,15 @@ def _keeper() -> Iterator[zoo.Keeper]:
 @pytest.fixture(name="served", scope="module")
 def _served(keeper: zoo.Keeper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
     log = tmp_path_factory.mktemp("gateway") / "log"
-    with gateway(keeper.url, log, GATEWAY_BUDGET_MS=str(BUDGET_MS), GATEWAY_POLL_SECONDS="0.1") as tier:
+    with gateway(keeper.url, log, GATEWAY_POLL_SECONDS="0.1") as tier:
+        tier.wait_ready()
+        yield tier
+
+
+@pytest.fixture(name="hurried", scope="module")
+def _hurried(keeper: zoo.Keeper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
+    """A gateway whose own budget is small."""
+    with gateway(keeper.url, tmp_path_factory.mktemp("hurried") / "log", GATEWAY_BUDGET_MS=str(BUDGET_MS)) as tier:
         tier.wait_ready()
         yield tier
 
@@ -70,12 +84,51 @@ def test_a_model_server_that_cannot_serve_is_503(keeper: zoo.Keeper, served: Tie
     assert_well(keeper, served)
 
 
-@pytest.mark.parametrize("habit", zoo.SLOW)
-def test_a_slow_model_server_is_504(keeper: zoo.Keeper, served: Tier, habit: str) -> None:
-    """The caller hears by the end of the budget, its own or the gateway's."""
+@pytest.mark.parametrize("whose", ["the caller's", "the gateway's"])
+@pytest.mark.parametrize("habit", ["hangs", "drips"])
+def test_a_slow_model_server_is_504(keeper: zoo.Keeper, served: Tier, hurried: Tier, habit: str, whose: str) -> None:
+    """The caller hears at the end of the budget, its own or the gateway's: not before, and without a word from the model server."""
     keeper.habit = zoo.SLOW[habit]
-    assert_problem(predict(served), 504)
-    assert_problem(post(served.url + "/iris/predict", ROW, X_Request_Deadline_Ms="50"), 504)
+    tier, given = (hurried, {}) if whose == "the gateway's" else (served, {"X_Request_Deadline_Ms": str(BUDGET_MS)})
+    begun = time.monotonic()
+    answered = post(tier.url + "/iris/predict", ROW, **given)
+    took_ms = (time.monotonic() - begun) * 1000
+
+    assert_problem(answered, 504)
+    assert took_ms >= BUDGET_MS - MOMENT_MS
+    assert "the call's budget" in answered.json["detail"]
+    assert_well(keeper, served)
+
+
+def test_a_time_out_of_the_model_servers_own_is_told_before_the_deadline(keeper: zoo.Keeper, served: Tier) -> None:
+    """Nobody waits for the end of a budget when it is known that no answer will come."""
+    keeper.habit = zoo.SLOW["status 504"]
+    begun = time.monotonic()
+    answered = predict(served)
+    took_ms = (time.monotonic() - begun) * 1000
+
+    assert_problem(answered, 504)
+    assert took_ms < PATIENT_MS
+    assert "the model server did not finish within its own time limit" == answered.json["detail"]
+    assert_well(keeper, served)
+
+
+@pytest.mark.parametrize("too_late", [True, False], ids=["too late", "in time"])
+def test_a_deadline_comes_before_a_late_time_out_of_the_model_servers_own(keeper: zoo.Keeper, served: Tier, too_late: bool) -> None:
+    """Of the two, the caller hears what comes first."""
+
+    async def time_out(keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.StreamWriter) -> None:
+        await keeper.pause()
+        await zoo.SLOW["status 504"](keeper, asked, writer)
+
+    keeper.habit, keeper.held = time_out, too_late
+    try:
+        answered = post(served.url + "/iris/predict", ROW, X_Request_Deadline_Ms=str(BUDGET_MS if too_late else PATIENT_MS))
+    finally:
+        keeper.held = False
+
+    assert_problem(answered, 504)
+    assert ("the call's budget" in answered.json["detail"]) == too_late
     assert_well(keeper, served)
 
 
@@ -109,7 +162,7 @@ def test_readiness_names_the_model_server_and_recovers(keeper: zoo.Keeper, serve
     """Once the model server is gone, /readyz says so and predictions are 503; once it is back, all is well by itself."""
     keeper.habit = zoo.well
     keeper.leave()
-    _until(lambda: ask(served.url + "/readyz").status == 503)
+    assert eventually(lambda: ask(served.url + "/readyz").status == 503)
     answered = ask(served.url + "/readyz")
 
     assert_problem(predict(served), 503)
@@ -120,16 +173,16 @@ def test_readiness_names_the_model_server_and_recovers(keeper: zoo.Keeper, serve
     assert "Age" in ask(served.url + "/models").headers
 
     keeper.listen()
-    served.wait_ready(seconds=10)
+    served.wait_ready()
     assert_well(keeper, served)
 
 
 def test_readiness_notices_a_model_server_that_hangs(keeper: zoo.Keeper, served: Tier) -> None:
     """A process that is stopped still accepts connections, and is not ready all the same."""
     keeper.sick, keeper.habit = True, zoo.hang
-    _until(lambda: ask(served.url + "/readyz").status == 503)
+    assert eventually(lambda: ask(served.url + "/readyz").status == 503)
     keeper.sick, keeper.habit = False, zoo.well
-    served.wait_ready(seconds=10)
+    served.wait_ready()
 
 
 def test_the_gateway_starts_before_the_model_server(tmp_path: Path) -> None:
@@ -156,15 +209,8 @@ def test_a_moved_champion_is_told_by_the_next_answer(keeper: zoo.Keeper, served:
 def test_logs_are_one_line_per_request(served: Tier) -> None:
     """Each line is JSON, and the request's id finds its line."""
     ask(served.url + "/healthz", headers={"X-Request-ID": "find-me"})
-    _until(lambda: "find-me" in served.log.read_text())
+    assert eventually(lambda: "find-me" in served.log.read_text())
     (line,) = [line for line in served.log.read_text().splitlines() if "find-me" in line]
     logged = json.loads(line)
 
     assert ("request", "GET", "/healthz", 200) == (logged["event"], logged["method"], logged["route"], logged["status"])
-
-
-def _until(so: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

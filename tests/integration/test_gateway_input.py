@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import zoo
-from tests.asking import JSON, Answered, ask, post
+from tests.asking import JSON, Answered, ask, post, timing
 from tests.processes import Tier, gateway
 from twotier.families.iris import FAMILY
 
@@ -288,3 +288,57 @@ def test_a_caller_who_leaves_disturbs_nobody(served: Tier) -> None:
 
     assert 200 == send(served, GOOD).status
     assert "the gateway failed" not in served.log.read_text()
+
+
+PREDICTING = [
+    "/iris/predict",
+    "/iris/versions/log_reg_1/predict",
+    "/v2/models/iris/infer",
+    "/v2/models/iris/versions/log_reg_1/infer",
+    "/",
+    "/serve_decision_tree",
+    "/models/serve/log_reg/1",
+    "/predict",
+    "/v1/predict",
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "body", "headers"),
+    [
+        (400, "POST", b"{", JSON),
+        (405, "PATCH", b"{}", JSON),
+        (413, "POST", b"", JSON | {"Content-Length": "99999999"}),
+        (415, "POST", b"{}", JSON | {"Content-Encoding": "gzip"}),
+        (422, "POST", b"[]", JSON),
+        (422, "POST", b"{}", JSON | {"X-Request-Deadline-Ms": "soon"}),
+    ],
+    ids=["400", "405", "413", "415", "422", "422 by a header"],
+)
+@pytest.mark.parametrize("path", PREDICTING)
+def test_every_problem_says_where_its_time_went(
+    served: Tier, path: str, status: int, method: str, body: bytes, headers: dict[str, str]
+) -> None:
+    """However early it is found, and whichever route found it: no time went to a queue or a model server."""
+    answered = ask(served.url + path, method, body, headers)
+    assert status == answered.status
+    assert (0, 0, 0) == timing(answered)[1:]
+
+
+@pytest.mark.parametrize(
+    ("status", "path"),
+    [
+        (200, "/iris/predict"),
+        (404, "/nothing/predict"),
+        (404, "/nothing/versions/log_reg_1/predict"),
+        (404, "/iris/versions/no%20version/predict"),
+        (404, "/v2/models/nothing/infer"),
+        (404, "/nothing/at/all"),
+        (422, "/iris/predict?partial=perhaps"),
+    ],
+)
+def test_every_answer_says_where_its_time_went(served: Tier, status: int, path: str) -> None:
+    """What names nothing that there is as well; the negative control is answered, and the model server took its time."""
+    answered = post(served.url + path, ROW)
+    assert status == answered.status
+    assert (status == 200) == (timing(answered)[2] > 0)

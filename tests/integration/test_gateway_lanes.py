@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -17,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests import zoo
-from tests.asking import JSON, Answered, post
-from tests.integration.model_server_calls import eventually, metric
+from tests.asking import JSON, Answered, post, timing
+from tests.integration.model_server_calls import PATIENCE, eventually, metric
 from tests.processes import Tier, gateway
 
 BAD = 13.0
@@ -32,7 +31,7 @@ def flower(length: float) -> dict[str, float]:
 
 async def echo(keeper: zoo.Keeper, asked: zoo.Asked, writer: Any) -> None:
     """Answer each row with its petal's length; the bad row has a fault."""
-    await asyncio.sleep(keeper.delay)
+    await keeper.pause()
     faults = [{"row": at, "detail": "no"} for at, row in enumerate(asked.rows) if row[2] == BAD]
     answers = [None if row[2] == BAD else {"output": str(row[2])} for row in asked.rows]
     zoo.send(writer, json.dumps([{"version": "log_reg_1", "answers": answers, "faults": faults, "model_ms": 0.25}]))
@@ -67,14 +66,15 @@ def _start(keeper: zoo.Keeper, tmp_path: Path) -> Iterator[Callable[..., Tier]]:
 
 def merged(keeper: zoo.Keeper, tier: Tier, pool: ThreadPoolExecutor, lengths: list[float]) -> list[Future[Answered]]:
     """Send one flower per caller while two calls hold both slots, so that all the others wait and then travel together."""
-    keeper.delay = 0.7
+    keeper.held = True
     holding = [pool.submit(post, tier.url + "/iris/predict", flower(1)) for _ in range(2)]
     assert eventually(lambda: len(keeper.scored()) >= 1)
     time.sleep(0.1)
     holding.append(pool.submit(post, tier.url + "/iris/predict", flower(1)))
     calls = [pool.submit(post, tier.url + "/iris/predict", flower(length)) for length in lengths]
-    assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") >= len(lengths) + 2)
-    keeper.delay = 0.0
+    # The call that asks for the metrics is one of those in flight.
+    assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") == len(holding) + len(lengths) + 1)
+    keeper.held = False
     assert {200} == {call.result().status for call in holding}
     return calls
 
@@ -108,7 +108,7 @@ def test_forty_good_rows(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None
 def test_who_leaves_is_not_sent_and_its_neighbours_are_answered(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:
     """A caller that breaks the connection off while its rows wait costs the model server nothing."""
     tier = start(GATEWAY_CALLS_PER_LANE="1")
-    keeper.delay = 0.7
+    keeper.held = True
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(post, tier.url + "/iris/predict", flower(1))
         assert eventually(lambda: len(keeper.scored()) == 1)
@@ -120,6 +120,7 @@ def test_who_leaves_is_not_sent_and_its_neighbours_are_answered(keeper: zoo.Keep
         assert eventually(lambda: metric(tier.url, "twotier_gateway_rows_queued ") == 2)
         leaver.close()
         assert eventually(lambda: metric(tier.url, 'twotier_gateway_rows_shed_total{reason="left"}') == 1)
+        keeper.held = False
         assert ("1.0", "8.0") == (first.result().json["output"], neighbour.result().json["output"])
     assert [[1.0], [8.0]] == [[row[2] for row in asked.rows] for asked in keeper.scored()]
     assert eventually(lambda: metric(tier.url, 'twotier_gateway_requests_total{method="POST",route="/iris/predict",status="499"}') == 1)
@@ -129,7 +130,7 @@ def test_who_stays_is_sent(keeper: zoo.Keeper, start: Callable[..., Tier]) -> No
     """The negative control: the same caller, who waits, is answered, though somebody looked whether it was still there."""
     tier = start(GATEWAY_CALLS_PER_LANE="1")
     keeper.delay = 0.3
-    with contextlib.closing(http.client.HTTPConnection(tier.url.removeprefix("http://"), timeout=10)) as connection:
+    with contextlib.closing(http.client.HTTPConnection(tier.url.removeprefix("http://"), timeout=PATIENCE)) as connection:
         for length in (7.0, 8.0):
             connection.request("POST", "/iris/predict", json.dumps(flower(length)), JSON)
             assert str(length) == json.loads(connection.getresponse().read())["output"]
@@ -139,7 +140,7 @@ def test_who_stays_is_sent(keeper: zoo.Keeper, start: Callable[..., Tier]) -> No
 def test_too_much_is_refused_at_once(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:
     """Beyond the bound there is a 503 that says when to come back; those who wait are answered."""
     tier = start(GATEWAY_CALLS_PER_LANE="1", GATEWAY_QUEUED_ROWS="3")
-    keeper.delay = 0.7
+    keeper.held = True
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(post, tier.url + "/iris/predict", flower(1))
         assert eventually(lambda: len(keeper.scored()) == 1)
@@ -148,8 +149,9 @@ def test_too_much_is_refused_at_once(keeper: zoo.Keeper, start: Callable[..., Ti
         refused = post(tier.url + "/iris/predict", flower(3))
         assert not waiting.done()
         assert (503, "/problems/overloaded", "1") == (refused.status, refused.json["type"], refused.headers["Retry-After"])
+        keeper.held = False
         assert (200, 200) == (first.result().status, waiting.result().status)
-    assert 1 == metric(tier.url, 'twotier_gateway_rows_shed_total{reason="overloaded"}')
+    assert 1 == metric(tier.url, 'twotier_gateway_rows_shed_total{reason="queue_full"}')
 
 
 def test_a_long_call_lets_single_rows_through(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:
@@ -168,26 +170,18 @@ def test_a_long_call_lets_single_rows_through(keeper: zoo.Keeper, start: Callabl
     assert max(len(asked.rows) for asked in keeper.scored()) == 5
 
 
-TIMING = re.compile(r"validate;dur=(\d+\.\d\d), queue;dur=(\d+\.\d\d), upstream;dur=(\d+\.\d\d), model;dur=(\d+\.\d\d)")
-
-
-def timing(answered: Answered) -> tuple[float, ...]:
-    """Validate, queue, upstream and model, in milliseconds."""
-    found = TIMING.fullmatch(answered.headers["Server-Timing"])
-    assert found
-    return tuple(map(float, found.groups()))
-
-
 def test_every_answer_says_where_its_time_went(keeper: zoo.Keeper, start: Callable[..., Tier]) -> None:
     """Answers and problems alike, in the standard's form."""
     tier = start()
     keeper.delay = 0.05
+    begun = time.perf_counter()
     validate, queue, upstream, model = timing(post(tier.url + "/iris/predict", flower(1)))
+    took_ms = (time.perf_counter() - begun) * 1000
     assert (0.25, True) == (model, upstream >= 50)
-    assert 0 < validate < 50 and queue < 50
+    assert 0 < validate < took_ms and validate + queue + upstream < took_ms
     _, queue, upstream, model = timing(post(tier.url + "/iris/predict", {"wrong": 1}))
     assert (0, 0, 0) == (queue, upstream, model)
     keeper.habit = zoo.hang
-    late = post(tier.url + "/iris/predict", flower(1), X_Request_Deadline_Ms="200")
-    assert (504, True) == (late.status, timing(late)[2] >= 190)
+    late = post(tier.url + "/iris/predict", flower(1), X_Request_Deadline_Ms="500")
+    assert (504, True) == (late.status, sum(timing(late)[:3]) >= 250)
     assert re.search(r"\d+ ms waiting in the gateway, \d+ ms with the model server", late.json["detail"])

@@ -17,7 +17,7 @@ import pytest
 
 from tests import zoo
 from tests.asking import ask, post
-from tests.integration.model_server_calls import metric
+from tests.integration.model_server_calls import PATIENCE, eventually, metric
 from tests.processes import Tier, free_port, gateway
 
 ROW = {"SepalLengthCm": 5, "SepalWidthCm": 2, "PetalLengthCm": 3, "PetalWidthCm": 4}
@@ -31,15 +31,21 @@ def _keeper() -> Iterator[zoo.Keeper]:
 
 
 def _in_flight(keeper: zoo.Keeper, tier: Tier, pool: ThreadPoolExecutor) -> list[Future[int]]:
-    """Send calls that take a while, and wait until the gateway has them all."""
-    keeper.delay = 1.0
+    """Send calls that are held at the model server, and wait until the gateway has them all."""
+    keeper.held = True
     calls = [pool.submit(lambda: post(tier.url + "/iris/predict", ROW).status) for _ in range(CALLS)]
-    deadline = time.monotonic() + 10
     # The call that asks for the metrics is one of those in flight.
-    while metric(tier.url, "twotier_gateway_requests_in_flight ") < CALLS + 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") == CALLS + 1)
     return calls
+
+
+def _is_closed(tier: Tier) -> bool:
+    """Whether it takes no new calls any more."""
+    try:
+        ask(tier.url + "/livez")
+    except OSError:
+        return True
+    return False
 
 
 def test_sigterm_loses_no_call(keeper: zoo.Keeper, tmp_path: Path) -> None:
@@ -47,6 +53,9 @@ def test_sigterm_loses_no_call(keeper: zoo.Keeper, tmp_path: Path) -> None:
     with gateway(keeper.url, tmp_path / "log", GATEWAY_DRAIN_SECONDS="0") as tier, ThreadPoolExecutor(CALLS) as pool:
         tier.wait_ready()
         calls = _in_flight(keeper, tier, pool)
+        tier.send(signal.SIGTERM)
+        assert eventually(lambda: _is_closed(tier))
+        keeper.held = False
 
         assert 0 == tier.stop()
         assert [200] * CALLS == [call.result() for call in calls]
@@ -69,9 +78,8 @@ def test_while_it_drains_it_answers_and_is_not_ready(keeper: zoo.Keeper, tmp_pat
     with gateway(keeper.url, tmp_path / "log", GATEWAY_DRAIN_SECONDS="60") as tier:
         tier.wait_ready()
         tier.send(signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while (ready := ask(tier.url + "/readyz")).status != 503:
-            assert time.monotonic() < deadline
+        assert eventually(lambda: ask(tier.url + "/readyz").status == 503)
+        ready = ask(tier.url + "/readyz")
         answered = post(tier.url + "/iris/predict", ROW)
 
         assert "the gateway is being stopped" == ready.json["detail"]
@@ -82,11 +90,11 @@ def test_while_it_drains_it_answers_and_is_not_ready(keeper: zoo.Keeper, tmp_pat
 
 def test_calls_on_kept_connections_survive_a_stop(keeper: zoo.Keeper, tmp_path: Path) -> None:
     """A caller that sends call after call over one connection is told to close it before the gateway goes; none of its calls is lost."""
-    with gateway(keeper.url, tmp_path / "log", GATEWAY_DRAIN_SECONDS="0.5") as tier, ThreadPoolExecutor(4) as pool:
+    with gateway(keeper.url, tmp_path / "log", GATEWAY_DRAIN_SECONDS="2") as tier, ThreadPoolExecutor(4) as pool:
         tier.wait_ready()
 
         def calling() -> list[int]:
-            connection = http.client.HTTPConnection(tier.url.removeprefix("http://"), timeout=10)
+            connection = http.client.HTTPConnection(tier.url.removeprefix("http://"), timeout=PATIENCE)
             statuses = []
             while True:
                 connection.request("GET", "/healthz")

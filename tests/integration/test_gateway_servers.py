@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.integration.model_server_calls import PATIENCE
 from tests.processes import free_port
 from twotier.errors import CircuitOpen, UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY
+from twotier.gateway import exchange
 from twotier.gateway.breaker import PAUSE_SECONDS, STRIKES, State
 from twotier.gateway.catalogue import Catalogue
 from twotier.gateway.forwarding import Ask, Scores, Timing
@@ -46,7 +49,7 @@ async def opened(*keepers: zoo.Keeper, **settings: Any) -> AsyncIterator[tuple[U
         yield upstream, metrics
 
 
-async def score(upstream: Upstream, version: str = "champion", seconds: float = 10.0) -> Scores:
+async def score(upstream: Upstream, version: str = "champion", seconds: float = 30.0) -> Scores:
     """Score one row."""
     return await upstream.score(Ask(FAMILY, version), [ROW], time.monotonic() + seconds, Timing())
 
@@ -161,6 +164,49 @@ async def test_a_lone_model_server_is_not_asked_twice(keepers: tuple[zoo.Keeper,
     assert 1 == len(bad.scored())
 
 
+@pytest.mark.parametrize(("passing", "expected"), [(0.0, "ok"), (50.0, "ok"), (100.0, "UpstreamTimeout"), (200.0, "UpstreamTimeout")])
+async def test_there_is_no_second_attempt_after_the_deadline(
+    keepers: tuple[zoo.Keeper, zoo.Keeper], monkeypatch: pytest.MonkeyPatch, passing: float, expected: str
+) -> None:
+    """Of a hundred seconds, so many pass until the first model server breaks off: the second one is asked if there are some left."""
+    first, second = keepers
+    ahead = 0.0
+
+    async def break_off_later(keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.StreamWriter) -> None:
+        nonlocal ahead
+        ahead = passing
+        await zoo.UNAVAILABLE["closes"](keeper, asked, writer)
+
+    first.habit = break_off_later
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
+    async with opened(*keepers) as (upstream, _):
+        assert [expected] == await outcomes(score(upstream, seconds=100))
+
+    assert (1, expected == "ok") == (len(first.scored()), len(second.scored()))
+    # Each is told how much time is left, and scores nothing for a caller who will be gone.
+    left = [asked.message["blocks"][0]["budget_ms"] / 1000 for asked in (*first.scored(), *second.scored())]
+    assert all(100 - passed - 25 < seconds <= 100 - passed for passed, seconds in zip((0, passing), left, strict=False))
+
+
+async def test_there_is_no_second_attempt_after_a_deadline_that_passed_meanwhile(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
+    """The same by the clock on the wall: the first model server breaks off once its caller has been told that it is too late."""
+    first, second = keepers
+    told = threading.Event()
+
+    async def break_off_when_told(keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.StreamWriter) -> None:
+        while not told.is_set():
+            await asyncio.sleep(0.02)
+        await zoo.UNAVAILABLE["closes"](keeper, asked, writer)
+
+    first.habit = break_off_when_told
+    async with opened(*keepers) as (upstream, _):
+        assert ["UpstreamTimeout"] == await outcomes(score(upstream, seconds=0.3))
+        told.set()
+        await until(lambda: not first.open)
+        assert [] == second.scored()
+        assert ["ok"] == await outcomes(score(upstream))
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.1, ["ok"] * 8), (0.0, ["UpstreamUnavailable"] * 8)], ids=["with retries", "without"])
 async def test_a_retry_uses_a_fresh_connection(keepers: tuple[zoo.Keeper, zoo.Keeper], share: float, expected: list[str]) -> None:
     """With a pool full of connections that are all about to be closed by the model server, no call is lost; without retries, all are."""
@@ -242,7 +288,8 @@ async def test_connections_that_are_slow_to_make(keepers: tuple[zoo.Keeper, zoo.
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
         async with Upstream(GatewaySettings(model_servers=[url], connect_seconds=0.05), Metrics()) as upstream:
             assert {"UpstreamUnavailable"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
-        both = GatewaySettings(model_servers=[url, keepers[0].url], connect_seconds=0.05)
+        # The other one has to be reached in that time.
+        both = GatewaySettings(model_servers=[url, keepers[0].url], connect_seconds=0.3)
         metrics = Metrics()
         async with Upstream(both, metrics) as upstream:
             assert {"ok"} == {one for _ in range(3 * STRIKES) for one in await outcomes(score(upstream))}
@@ -372,7 +419,7 @@ class Names:
 async def by_name(names: Names, url: str) -> AsyncIterator[tuple[Upstream, Metrics, Catalogue]]:
     """The way to the model servers of a name, and what they serve."""
     metrics = Metrics()
-    settings = GatewaySettings(model_servers=[url], resolve_seconds=0.05, poll_seconds=0.05)
+    settings = GatewaySettings(model_servers=[url], resolve_seconds=0.05, poll_seconds=0.05, connect_seconds=30)
     async with Upstream(settings, metrics, names) as upstream, Catalogue(upstream, metrics, settings.poll_seconds) as catalogue:
         yield upstream, metrics, catalogue
 
@@ -403,13 +450,14 @@ async def test_model_servers_come_and_go_with_their_addresses(alike: tuple[zoo.K
     names = Names(**{"model.test": ["127.0.0.1"]})
     url = f"http://model.test:{one.port}"
     async with by_name(names, url) as (upstream, metrics, catalogue):
-        one.delay = 0.5
+        one.held = True
         under_way = asyncio.create_task(score(upstream))
         await until(lambda: 1 == len(one.scored()))
         names.addresses["model.test"] = ["127.0.0.2"]
         await until(lambda: 2 == len(upstream.servers))
         assert ["ok"] * 5 == await outcomes(*(score(upstream) for _ in range(5)))
         assert (1, 5) == (len(one.scored()), len(other.scored()))
+        one.held = False
         assert "log_reg_1" == (await under_way).version
         await until(lambda: [f"{url} at 127.0.0.2"] == list(catalogue.sightings))
 
@@ -449,7 +497,7 @@ async def test_a_name_that_is_not_there_yet_is_waited_for(alike: tuple[zoo.Keepe
 async def test_names_are_looked_up_as_the_system_does(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
     """`localhost` is in every machine's own table."""
     assert "127.0.0.1" in await look_up("localhost", 80)
-    async with Upstream(GatewaySettings(model_servers=[f"http://localhost:{keepers[0].port}"]), Metrics()) as upstream:
+    async with Upstream(GatewaySettings(model_servers=[f"http://localhost:{keepers[0].port}"], connect_seconds=30), Metrics()) as upstream:
         assert f"http://localhost:{keepers[0].port} at 127.0.0.1" in upstream.servers
         assert ["ok"] * 4 == [one for _ in range(4) for one in await outcomes(score(upstream))]
 
@@ -466,7 +514,7 @@ async def test_addresses_of_both_kinds() -> None:
 async def test_a_model_server_that_is_gone_costs_no_call_if_there_is_another(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
     """A call that could not be sent goes to the next model server; with all of them gone it is unavailable."""
     gone = f"http://127.0.0.1:{free_port()}"
-    async with Upstream(GatewaySettings(model_servers=[gone, keepers[0].url]), Metrics()) as upstream:
+    async with Upstream(GatewaySettings(model_servers=[gone, keepers[0].url], connect_seconds=30), Metrics()) as upstream:
         for _ in range(4):
             assert "log_reg_1" == (await score(upstream)).version
     async with Upstream(GatewaySettings(model_servers=[gone]), Metrics()) as upstream:

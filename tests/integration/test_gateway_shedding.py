@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,40 +22,33 @@ BODY = json.dumps(ROW).encode()
 LIMIT = 4
 
 
-class Hold(threading.Event):
-    """Keeps calls from being scored until it is set."""
-
-    async def habit(self, keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.StreamWriter) -> None:
-        """Score well, in the end."""
-        while not self.is_set():
-            await asyncio.sleep(0.02)
-        await zoo.well(keeper, asked, writer)
-
-
-@pytest.fixture(name="hold")
-def _hold() -> Hold:
-    return Hold()
+@pytest.fixture(name="keeper")
+def _keeper() -> Iterator[zoo.Keeper]:
+    with zoo.zoo() as keeper:
+        keeper.held = True
+        yield keeper
 
 
 @pytest.fixture(name="tier")
-def _tier(hold: Hold, tmp_path: Path) -> Iterator[Tier]:
-    with zoo.zoo() as keeper:
-        keeper.habit = hold.habit
-        with gateway(keeper.url, tmp_path / "log", None, GATEWAY_MAX_REQUESTS=str(LIMIT), GATEWAY_CALLS_PER_LANE="8") as tier:
-            tier.wait_ready()
-            yield tier
+def _tier(keeper: zoo.Keeper, tmp_path: Path) -> Iterator[Tier]:
+    with gateway(keeper.url, tmp_path / "log", None, GATEWAY_MAX_REQUESTS=str(LIMIT), GATEWAY_CALLS_PER_LANE="8") as tier:
+        tier.wait_ready()
+        yield tier
+
+
+def under_way(keeper: zoo.Keeper, rows: int) -> bool:
+    """Whether that many rows have come to the model server. Who asked the gateway for its metrics would take the place of a call."""
+    return sum(len(asked.rows) for asked in keeper.scored()) == rows
 
 
 @contextlib.contextmanager
-def full(tier: Tier, hold: Hold) -> Iterator[list[Future[Answered]]]:
+def full(tier: Tier, keeper: zoo.Keeper) -> Iterator[list[Future[Answered]]]:
     """As many calls under way as may be."""
     with ThreadPoolExecutor(LIMIT) as pool:
         calls = [pool.submit(post, tier.url + "/iris/predict", ROW) for _ in range(LIMIT)]
-        # Who asks too soon for the metrics takes the place of one of them.
-        time.sleep(0.5)
-        assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") == LIMIT + 1)
+        assert eventually(lambda: under_way(keeper, LIMIT))
         yield calls
-        hold.set()
+        keeper.held = False
 
 
 def talk(tier: Tier, *pieces: bytes) -> bytes:
@@ -75,9 +66,9 @@ def call(body: bytes = BODY, extra: bytes = b"", length: bytes | None = None) ->
     return b"POST /iris/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + size + b"\r\n" + extra + b"\r\n" + body
 
 
-def test_a_call_too_many_is_refused_at_once(tier: Tier, hold: Hold) -> None:
+def test_a_call_too_many_is_refused_at_once(tier: Tier, keeper: zoo.Keeper) -> None:
     """With a whole problem; those who were there before are answered, and so is whoever comes after."""
-    with full(tier, hold) as calls:
+    with full(tier, keeper) as calls:
         refused = post(tier.url + "/iris/predict", ROW)
         protocol = post(tier.url + "/v2/models/iris/infer", ROW)
         assert not any(one.done() for one in calls)
@@ -90,10 +81,11 @@ def test_a_call_too_many_is_refused_at_once(tier: Tier, hold: Hold) -> None:
     assert (503, "application/json", "1") == (protocol.status, protocol.headers["Content-Type"], protocol.headers["Retry-After"])
     assert protocol.json["error"] == protocol.json["detail"] == refused.json["detail"] and "error" not in refused.json
     assert 2 == metric(tier.url, 'twotier_gateway_requests_total{method="POST",route="refused unread",status="503"}')
+    assert 2 == metric(tier.url, 'twotier_gateway_rows_shed_total{reason="too_many_calls"}')
     assert 200 == post(tier.url + "/iris/predict", ROW).status
 
 
-def test_a_refused_caller_may_go_on_with_its_connection(tier: Tier, hold: Hold) -> None:
+def test_a_refused_caller_may_go_on_with_its_connection(tier: Tier, keeper: zoo.Keeper) -> None:
     """The next call over the same connection is answered once there is room."""
     with socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
 
@@ -101,7 +93,7 @@ def test_a_refused_caller_may_go_on_with_its_connection(tier: Tier, hold: Hold) 
             connection.sendall(call())
             return connection.recv(65536)[:13]
 
-        with full(tier, hold):
+        with full(tier, keeper):
             assert [b"HTTP/1.1 503 "] * 2 == [status(), status()]
         # Whoever has its answer may come back before the gateway has put the call behind it.
         assert eventually(lambda: status() == b"HTTP/1.1 200 ")
@@ -118,27 +110,27 @@ def test_a_refused_caller_may_go_on_with_its_connection(tier: Tier, hold: Hold) 
     ],
     ids=["head in pieces", "body in pieces", "closing", "chunked", "two at once"],
 )
-def test_what_is_special_takes_the_long_way(tier: Tier, hold: Hold, pieces: tuple[bytes, ...]) -> None:
+def test_what_is_special_takes_the_long_way(tier: Tier, keeper: zoo.Keeper, pieces: tuple[bytes, ...]) -> None:
     """It is answered, whatever there is to do."""
     with ThreadPoolExecutor(1) as pool:
-        with full(tier, hold):
+        with full(tier, keeper):
             answer = pool.submit(talk, tier, *pieces)
             time.sleep(0.5)
         assert answer.result().startswith(b"HTTP/1.1 200 ")
 
 
-def test_probes_and_metrics_are_never_refused(tier: Tier, hold: Hold) -> None:
+def test_probes_and_metrics_are_never_refused(tier: Tier, keeper: zoo.Keeper) -> None:
     """They matter most when there is too much to do."""
-    with full(tier, hold):
+    with full(tier, keeper):
         assert [200, 200, 200] == [ask(tier.url + path).status for path in ("/livez", "/metrics", "/models")]
 
 
-def test_with_room_nobody_is_refused(tier: Tier, hold: Hold) -> None:
+def test_with_room_nobody_is_refused(tier: Tier, keeper: zoo.Keeper) -> None:
     """The negative control: one call fewer than may be, and the next is answered."""
     with ThreadPoolExecutor(LIMIT) as pool:
         calls = [pool.submit(post, tier.url + "/iris/predict", ROW) for _ in range(LIMIT - 1)]
-        assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") == LIMIT)
+        assert eventually(lambda: under_way(keeper, LIMIT - 1))
         calls.append(pool.submit(post, tier.url + "/iris/predict", ROW))
-        time.sleep(0.5)
-        hold.set()
+        assert eventually(lambda: under_way(keeper, LIMIT))
+        keeper.held = False
         assert {200} == {one.result().status for one in calls}

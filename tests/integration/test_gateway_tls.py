@@ -80,7 +80,7 @@ async def test_who_is_not_trusted_gets_no_rows(keeper: zoo.Keeper, asked_for: li
         return ["127.0.0.1"]
 
     url = f"https://model.test:{keeper.port}"
-    async with Upstream(GatewaySettings(model_servers=[url]), Metrics(), names) as upstream:
+    async with Upstream(GatewaySettings(model_servers=[url], connect_seconds=30), Metrics(), names) as upstream:
         with pytest.raises(UpstreamUnavailable):
             await upstream.score(Ask(FAMILY, "champion"), [[5.0, 2.0, 3.0, 4.0]], time.monotonic() + 10, Timing())
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from loadtest import open_loop
+from loadtest.arrivals import schedule
 from loadtest.open_loop import Load, main, run
 from loadtest.tally import OUTCOMES
 
@@ -141,12 +144,24 @@ def test_a_server_slower_than_the_deadline_has_no_goodput() -> None:
         assert outcomes(url, deadline_ms=300) == {"timed_out": 100}
 
 
-def test_latency_counts_from_when_a_request_was_due() -> None:
-    """A server that answers after 0.2 s shows no latency below it; nobody's start waited for another's end."""
+def test_latency_counts_from_when_a_request_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator is held up, and sends all requests but the first late: that is part of the latency, beside the server's 0.2 s."""
+
+    def held_up(*given: Any) -> Iterator[float]:
+        dues = schedule(*given)
+        yield next(dues)
+        time.sleep(0.3)
+        yield from dues
+
+    monkeypatch.setattr(open_loop, "schedule", held_up)
     with scripted(lambda number: GOOD, delay=0.2) as url:
-        summary = run(Load(url=url, rate=100, seconds=0.5, arrivals="constant", body=b"{}", deadline_ms=PATIENT, max_lag_ms=PATIENT))
-    assert summary["accepted_ms"]["count"] == 50
-    assert summary["accepted_ms"]["p50"] >= 200
+        summary = run(Load(url=url, rate=100, seconds=0.2, arrivals="constant", body=b"{}", deadline_ms=PATIENT, max_lag_ms=PATIENT))
+    latency, lag = summary["accepted_ms"], summary["lag_ms"]
+    assert 20 == latency["count"] == lag["count"]
+    # All were due within 190 ms, and sent after 300.
+    assert lag["p50"] >= 110
+    for quantile in ("p50", "p90", "p99", "max"):
+        assert latency[quantile] >= lag[quantile] + 199.9, quantile
 
 
 def test_an_arrival_that_finds_no_connection_is_unsent() -> None:

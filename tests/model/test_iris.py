@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_training.gate import predictor
-from tests.folders import registry_over
+from model_training.pipelines.read import read
+from tests.folders import DATA, registry_over
 from twotier.families.iris import FAMILY
 from twotier.family import Predict
+from twotier.scorer import matrix
 
 TYPICAL = {
     "Iris-setosa": (5.0, 3.4, 1.5, 0.2),
@@ -45,6 +48,17 @@ def predict(trained_data: Path) -> Iterator[Predict]:
     """Ask the champion."""
     with registry_over(trained_data) as registry:
         yield predictor(registry.load("iris", "champion"))
+
+
+def test_the_fast_way_gives_scikit_learns_probabilities(trained_data: Path) -> None:
+    """On every flower of the raw data; the champion, a logistic regression, is not asked any more."""
+    with registry_over(trained_data) as registry:
+        scorer = registry.load("iris", "champion")
+    rows, model = read(FAMILY, DATA).rows, cast(Any, scorer._model)
+    expected = model.predict_proba(matrix(FAMILY, rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model), "predict_proba", None)
+        np.testing.assert_allclose(scorer.probabilities(rows), expected, rtol=0, atol=1e-12)
 
 
 # Minimum functionality: what anybody who knows irises would know

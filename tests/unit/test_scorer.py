@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn import get_config
 
 from tests.examples import CoinAnswer, CoinRow, card, family
 from twotier.errors import SchemaMismatch
@@ -29,6 +30,16 @@ class Slope:
             raise ArithmeticError("thirteen")
         high: NDArray[np.float64] = 1 / (1 + np.exp(-X.sum(axis=1)))
         return np.column_stack([high, 1 - high])
+
+
+class Trusting(Slope):
+    """Sees that scikit-learn is told to trust what it is given."""
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """(rows, 2) -> (rows, 2)."""
+        settings = get_config()
+        assert settings["assume_finite"] and settings["skip_parameter_validation"]
+        return super().predict_proba(X)
 
 
 SCORER = Scorer(family(), card(), Slope())
@@ -89,6 +100,14 @@ def test_probabilities_are_plain_floats() -> None:
     (row,) = SCORER.probabilities([[0.0, 0.0]])
     assert [0.5, 0.5] == row
     assert [float, float] == [type(value) for value in row]
+
+
+def test_rows_are_not_checked_a_second_time() -> None:
+    """While a model predicts, scikit-learn trusts the rows; before and after, it checks what others give it."""
+    assert [[0.5, 0.5]] == Scorer(family(), card(), Trusting()).probabilities([[0.0, 0.0]])
+    assert not get_config()["assume_finite"] and not get_config()["skip_parameter_validation"]
+    with pytest.raises(AssertionError):
+        Trusting().predict_proba(matrix(family(), [[0.0, 0.0]]))
 
 
 def test_answers_are_decided_by_the_family() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from structlog import get_logger
 
-from twotier.errors import Overloaded, TwotierError, UpstreamUnavailable
+from twotier.errors import Overloaded, TwotierError, UpstreamTimeout, UpstreamUnavailable
 from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
 from twotier.gateway.lanes import Lane, Sizes
 from twotier.gateway.metrics import Metrics
@@ -73,8 +73,8 @@ class Dispatching:
             before = timing.queue
             call.tell(timing)
             self._metrics.queue_seconds.observe(timing.queue - before)
-        if call.sent is None:
-            self._metrics.observe_shed("expired", len(rows))
+        if call.taken < len(rows) and isinstance(call.error, UpstreamTimeout):
+            self._metrics.observe_shed("expired", len(rows) - call.taken)
         return call.scores()
 
     def _busy(self, ask: Ask) -> _Busy:
@@ -89,8 +89,11 @@ class Dispatching:
     def _admit(self, busy: _Busy, rows: list[list[Any]], deadline: float, settle: Callable[[Call], Any]) -> Call:
         try:
             return busy.lane.admit(rows, deadline, settle)
-        except Overloaded:
-            self._metrics.observe_shed("overloaded", len(rows))
+        except Overloaded as error:
+            self._metrics.observe_shed(error.reason, len(rows))
+            raise
+        except UpstreamTimeout:
+            self._metrics.observe_shed("expired", len(rows))
             raise
 
     def _pump(self, busy: _Busy) -> None:

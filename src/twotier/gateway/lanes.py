@@ -91,8 +91,10 @@ class Lane:
             raise UpstreamTimeout("the call's budget was spent before the model server could be asked")
         # Going round, each caller before this one has at most as many rows sent before these have all been.
         wait = min(self.queued, (len(self._begun) + len(self._new)) * len(rows)) * self.seconds_per_row
-        if self.queued and (self.queued + len(rows) > self._sizes.max_queued or now + wait > deadline):
-            raise Overloaded("more rows wait than can be answered in time", max(1, min(math.ceil(wait), _LONGEST_WAIT)))
+        full = self.queued + len(rows) > self._sizes.max_queued
+        if self.queued and (full or now + wait > deadline):
+            back = max(1, min(math.ceil(wait), _LONGEST_WAIT))
+            raise Overloaded("more rows wait than can be answered in time", back, "queue_full" if full else "hopeless")
         call = Call(rows, deadline, settle, now, unanswered=len(rows))
         if len(rows) > 1:
             call.answers = [None] * len(rows)
@@ -137,10 +139,11 @@ class Lane:
             return
         self.under_way.remove(parcel)
         parts = [part for part in parcel.parts if part.call.ended is None]
-        if isinstance(error, UpstreamInvalid) and len(parts) > 1 and parcel.allowance[0] > 1:
+        # Whoever is left of several may be innocent: the guilty one may be late by now, or have left.
+        if isinstance(error, UpstreamInvalid) and len(parcel.parts) > 1 and parcel.allowance[0] > 1:
             parcel.allowance[0] -= 2
             middle = len(parts) // 2
-            self._halved.extend(Parcel(half, "halved", 0.0, parcel.allowance) for half in (parts[:middle], parts[middle:]))
+            self._halved.extend(Parcel(half, "halved", 0.0, parcel.allowance) for half in (parts[:middle], parts[middle:]) if half)
         else:
             for part in parts:
                 self._settle(part.call, self._told(error, part.call))
@@ -233,6 +236,5 @@ class Lane:
     def _end(self, call: Call) -> None:
         call.ended = self._clock()
         self.queued -= len(call.rows) - call.taken
-        call.taken = len(call.rows)
         self._new.pop(call, None)
         self._begun.pop(call, None)

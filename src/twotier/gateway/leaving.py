@@ -44,12 +44,12 @@ class CallerWaits:
     """A block that is cancelled when the caller leaves, and then raises ClientDisconnect. The body must have been read before, and
     nothing else may have been waited for since: who leaves then is not noticed.
 
-    It is handed a `Timing`, which is told in the header `Server-Timing` whatever the answer is.
+    It hands out the request's `Timing`, to write down in it where the time goes.
     """
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._waiting: set[CallerWaits] = request.scope.get("state", {}).get(_WAITING, set())
+        self._waiting: set[CallerWaits] = request.scope["state"].get(_WAITING, set())
         self._left = False
 
     def __enter__(self) -> Timing:
@@ -57,7 +57,7 @@ class CallerWaits:
         assert task is not None
         self._task = task
         self._waiting.add(self)
-        timing = self._request.state.timing = Timing()
+        timing: Timing = self._request.scope["state"]["timing"]
         return timing
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

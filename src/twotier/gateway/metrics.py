@@ -64,10 +64,12 @@ class Metrics:
         self.rows_queued = Gauge("twotier_gateway_rows_queued", "Rows that wait to be sent.", registry=self._registry)
         self._shed = Counter(
             "twotier_gateway_rows_shed",
-            "Rows that were not sent: overloaded, expired or left (their caller did).",
+            "Rows that were not sent: too_many_calls (refused unread: each call counts as one row), queue_full, hopeless at the pace of "
+            "late, expired while they waited, or left by their caller.",
             ("reason",),
             registry=self._registry,
         )
+        self._shed_unread = self._shed.labels("too_many_calls")
         self.retries = Counter(
             "twotier_gateway_upstream_retries", "Calls that were sent once more, by why.", ("reason",), registry=self._registry
         )
@@ -100,8 +102,9 @@ class Metrics:
         self._duration(route, method).observe(seconds)
 
     def observe_refused(self) -> None:
-        """Count a call that was refused unread."""
+        """Count a call that was refused unread. Nobody knows how many rows it had."""
         self._refused.inc()
+        self._shed_unread.inc()
 
     def observe_rows(self, family: str, version: str, rows: int) -> None:
         """Count rows that a version answered; the model server, not the caller, names the version."""

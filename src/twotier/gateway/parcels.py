@@ -34,7 +34,7 @@ class Call:
 
     model_seconds: float = 0.0
     taken: int = 0
-    """Rows that have left the queue, from the front."""
+    """Rows that were sent, from the front. Once it is over, the others never will be."""
 
     unanswered: int = 0
 

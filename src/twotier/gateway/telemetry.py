@@ -1,4 +1,4 @@
-"""What every request gets, as plain ASGI: an id, a line in the log, its metrics, and an answer even if the gateway itself fails."""
+"""What every request gets, as plain ASGI: an id, a line in the log, its metrics, where its time went, and an answer in any case."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars
 
 from twotier.gateway.access_log import write_access
 from twotier.gateway.answers import problem_response
+from twotier.gateway.forwarding import Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.readiness import Lifecycle
 
@@ -40,7 +41,8 @@ class Telemetry:
             return await self._app(scope, receive, send)
         begun = time.perf_counter()
         identity = _identity(scope)
-        scope.setdefault("state", {})["request_id"] = identity
+        timing = Timing()
+        scope.setdefault("state", {}).update(request_id=identity, timing=timing)
         bind_contextvars(request_id=identity)
         status = _CLIENT_LEFT
 
@@ -48,9 +50,8 @@ class Telemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
-                if (timing := scope["state"].get("timing")) is not None:
-                    headers.append((b"server-timing", timing.header().encode()))
+                ours = (b"x-request-id", identity.encode()), (b"server-timing", timing.header().encode())
+                headers = message["headers"] = [*message["headers"], *ours]
                 if self._lifecycle.draining:
                     headers.append((b"connection", b"close"))
             await send(message)

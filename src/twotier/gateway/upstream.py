@@ -51,17 +51,11 @@ class Upstream:
     async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
         """Score rows in one block; see `Forward`."""
         begun = time.monotonic()
-        block = {
-            "family": ask.family.name,
-            "version": ask.version,
-            "rows": rows,
-            "wanted": sorted(ask.wanted),
-            "budget_ms": (deadline - begun) * 1000,
-        }
+        block = {"family": ask.family.name, "version": ask.version, "rows": rows, "wanted": sorted(ask.wanted)}
         # An honest answer has room for every input and as much again, and an endless one ends soon.
         limit = _ENVELOPE + len(rows) * (_KIB + 64 * len(ask.family.features))
         try:
-            message = Message("/score", {"blocks": [block]}, deadline, limit)
+            message = Message("/score", {"blocks": [block]}, deadline, limit, block)
             scores = await self.call(message, partial(read_scores, ask, len(rows)), ask.family.name, ask.version)
         finally:
             timing.upstream += time.monotonic() - begun

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -60,6 +62,15 @@ class Bench:
         found = [text for text in self.metrics.text().decode().splitlines() if text.startswith(line + " ")]
         return float(found[0].split()[-1]) if found else 0.0
 
+    def counted(self, name: str) -> dict[str, float]:
+        """What a metric has counted by its reasons, so far as it has."""
+        lines = re.findall(rf'^twotier_gateway_{name}_total{{reason="(\w+)"}} (.+)$', self.metrics.text().decode(), re.MULTILINE)
+        return {reason: float(value) for reason, value in lines if float(value)}
+
+    def shed(self) -> dict[str, float]:
+        """Rows that were not sent, by reason."""
+        return self.counted("rows_shed")
+
 
 async def test_callers_of_one_moment_travel_together() -> None:
     """Rows that are read in the same turn of the event loop make one call."""
@@ -102,8 +113,8 @@ async def test_timing_says_where_the_time_went() -> None:
     await asyncio.sleep(0.05)
     bench.carrier.open.set()
     await asyncio.gather(*waiting)
-    assert first.queue < 0.05 <= first.upstream
-    assert second.upstream < 0.05 <= second.queue
+    assert first.queue < first.upstream and 0.05 <= first.upstream
+    assert second.upstream < second.queue and 0.05 <= second.queue
     assert 0.001 == first.model == second.model
 
 
@@ -130,7 +141,28 @@ async def test_rows_that_expire_in_the_queue_are_counted() -> None:
     bench.carrier.open.set()
     await first
     assert [[1]] == [rows for _, rows in bench.carrier.carried]
-    assert 2 == bench.metric('twotier_gateway_rows_shed_total{reason="expired"}')
+    assert {"expired": 2} == bench.shed()
+
+
+async def test_of_a_call_that_was_sent_in_part_the_rest_expires() -> None:
+    """Rows that were sent were not shed; those that wait when their deadline passes are."""
+    bench = Bench(Sizes(1, 2, 20))
+    bench.carrier.open.clear()
+    with pytest.raises(UpstreamTimeout, match="with the model server"):
+        await bench.score(1, 2, 3, 4, 5, seconds=0.03)
+    bench.carrier.open.set()
+    await bench.score(6)
+    assert [[1, 2], [6]] == [rows for _, rows in bench.carrier.carried]
+    assert {"expired": 3} == bench.shed()
+
+
+async def test_rows_that_come_too_late_are_counted() -> None:
+    """Those whose deadline passed before they reached the lane are not sent either; those that are answered are not counted."""
+    bench = Bench()
+    with pytest.raises(UpstreamTimeout):
+        await bench.score(1, 2, seconds=0)
+    assert ["3"] == await bench.score(3)
+    assert {"expired": 2} == bench.shed()
 
 
 async def test_a_cancelled_caller_takes_its_rows_along() -> None:
@@ -147,7 +179,7 @@ async def test_a_cancelled_caller_takes_its_rows_along() -> None:
     bench.carrier.open.set()
     assert (["1"], ["4"]) == (await first, await neighbour)
     assert [[1], [4]] == [rows for _, rows in bench.carrier.carried]
-    assert 2 == bench.metric('twotier_gateway_rows_shed_total{reason="left"}')
+    assert {"left": 2} == bench.shed()
 
 
 async def test_a_caller_cancelled_at_the_moment_it_is_answered() -> None:
@@ -175,7 +207,50 @@ async def test_too_many_rows_are_refused_at_once() -> None:
         await bench.score(6, 7)
     bench.carrier.open.set()
     assert [["1", "2"], ["3", "4", "5"]] == await asyncio.gather(*waiting)
-    assert 2 == bench.metric('twotier_gateway_rows_shed_total{reason="overloaded"}')
+    assert {"queue_full": 2} == bench.shed()
+
+
+async def test_rows_without_hope_are_counted_apart() -> None:
+    """After a call that took long for its rows, whoever is in a hurry is refused behind those who wait; a patient caller is not."""
+    bench = Bench(Sizes(1, 2, 100))
+    bench.carrier.open.clear()
+    patient = [asyncio.create_task(bench.score(row, row, seconds=1000)) for row in range(2)]
+    await asyncio.sleep(0.1)
+    bench.carrier.open.set()
+    await asyncio.gather(*patient)
+    bench.carrier.open.clear()
+    patient = [asyncio.create_task(bench.score(row, row, seconds=1000)) for row in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await bench.score(1, 2, 3, seconds=0.05)
+    assert {"hopeless": 3} == bench.shed()
+    bench.carrier.open.set()
+    await asyncio.gather(*patient)
+
+
+async def test_why_calls_were_sent_when_they_were_is_counted() -> None:
+    """Into a free slot; into one that was freed; as soon as they are full; and halved, when there is a guilty row in them."""
+    bench = Bench(Sizes(1, 4, 100))
+
+    async def sent(*calls: tuple[int, ...], raises: Exception | None = None) -> dict[str, float]:
+        """Send calls while one of a single row is under way; how many calls that makes, by reason."""
+        before = Counter(bench.counted("dispatched"))
+        bench.carrier.open.clear()
+        waiting = [asyncio.create_task(bench.score(0))]
+        await asyncio.sleep(0.01)
+        waiting += [asyncio.create_task(bench.score(*rows)) for rows in calls]
+        await asyncio.sleep(0.01)
+        bench.carrier.raises = raises
+        bench.carrier.open.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return dict(Counter(bench.counted("dispatched")) - before)
+
+    assert {"free": 1} == await sent()
+    assert {"free": 1, "freed": 1} == await sent((1,), (2,))
+    assert {"free": 1, "full": 1} == await sent((1, 2), (3, 4))
+    assert {"free": 1, "full": 1, "freed": 1} == await sent((1, 2), (3, 4, 5))
+    assert {"free": 1, "freed": 1, "halved": 2} == await sent((1,), (2,), raises=UpstreamInvalid("it broke"))
 
 
 async def test_each_caller_gets_the_error_of_its_call() -> None:

@@ -171,7 +171,7 @@ def test_the_queue_is_bounded() -> None:
     world.admit(2, 3, 4)
     with pytest.raises(Overloaded) as raised:
         world.admit(5)
-    assert 1 == raised.value.retry_after
+    assert (1, "queue_full") == (raised.value.retry_after, raised.value.reason)
     assert 3 == world.lane.queued
 
 
@@ -201,7 +201,7 @@ def test_rows_that_cannot_be_answered_in_time_are_refused_at_once() -> None:
     assert 8 == world.lane.queued
     with pytest.raises(Overloaded) as raised:
         world.admit(1000, budget=5)
-    assert 8 == raised.value.retry_after
+    assert (8, "hopeless") == (raised.value.retry_after, raised.value.reason)
     world.admit(1000, budget=20)
 
 
@@ -287,6 +287,25 @@ def test_one_guilty_caller_among_forty_fails_alone() -> None:
     failed = [at for at, call in enumerate(calls) if call.error is not None]
     assert [17] == failed
     assert [[str(at)] for at in range(40) if at != 17] == [outputs(call) for call in calls if call.error is None]
+
+
+def test_a_guilty_caller_who_left_has_nobody_else_fail() -> None:
+    """The one who is left of the two may be innocent, and is asked for alone."""
+    world = World(Sizes(1, 64, 1000))
+    world.admit(-1)
+    guilty, innocent = world.admit(17), world.admit(18)
+    world.answer(world.sent[0])
+    world.lane.leave(guilty)
+    assert 3 == serve(world, {17})
+    assert ["18"] == outputs(innocent)
+
+
+def test_a_lone_caller_whose_rows_fail_is_not_asked_for_again() -> None:
+    """The negative control: nobody else can have been guilty."""
+    world = World(Sizes(1, 64, 1000))
+    call = world.admit(17, 18)
+    assert 1 == serve(world, {17})
+    assert isinstance(call.error, UpstreamInvalid)
 
 
 def test_a_server_that_fails_always_is_not_asked_without_end() -> None:
@@ -413,6 +432,9 @@ class Machine(RuleBasedStateMachine):
         self.back: list[Parcel] = []
         self.times_sent: Counter[int] = Counter()
         self.next_row = 0
+        # By what all parcels share that were made of one by halving it: the callers on board, and whether it failed without being guilty.
+        self.on_board: dict[int, set[Call]] = {}
+        self.spoilt: set[int] = set()
 
     def sent(self, parcel: Parcel) -> None:
         """What must hold of everything that is sent."""
@@ -426,9 +448,10 @@ class Machine(RuleBasedStateMachine):
         if parcel.reason != "halved":
             self.times_sent.update(numbers(parcel))
             assert all(self.times_sent[row] == 1 for row in numbers(parcel))
+            self.on_board[id(parcel.allowance)] = {part.call for part in parcel.parts}
         self.world.sent.append(parcel)
 
-    @rule(count=st.integers(1, 15), budget=st.floats(0, 5), poisoned=st.booleans())
+    @rule(count=st.just(1) | st.integers(1, 15), budget=st.just(5.0) | st.floats(0, 5), poisoned=st.booleans())
     def arrive(self, count: int, budget: float, poisoned: bool) -> None:
         """A caller comes."""
         rows = range(self.next_row, self.next_row + count)
@@ -470,7 +493,10 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), version=st.sampled_from(["log_reg_1", "log_reg_2"]))
     def come_back(self, data: st.DataObject, version: str) -> None:
         """Any parcel comes back; poison makes it fail as a whole."""
-        parcel = data.draw(st.sampled_from(sorted(self.lane.under_way, key=self.world.sent.index)))
+        self.serve(data.draw(st.sampled_from(sorted(self.lane.under_way, key=self.world.sent.index))), version)
+
+    def serve(self, parcel: Parcel, version: str = "log_reg_1") -> None:
+        """Have it come back from a server that answers whatever is not poison."""
         self.back.append(parcel)
         if self.poison.intersection(numbers(parcel)):
             self.lane.failed(parcel, UpstreamInvalid("it broke"))
@@ -483,14 +509,18 @@ class Machine(RuleBasedStateMachine):
         """Any parcel fails, through no fault of its rows."""
         parcel = data.draw(st.sampled_from(sorted(self.lane.under_way, key=self.world.sent.index)))
         self.back.append(parcel)
+        self.spoilt.add(id(parcel.allowance))
         self.lane.failed(parcel, error("it broke"))
 
     @precondition(lambda self: self.back)
-    @rule(data=st.data())
-    def come_back_again(self, data: st.DataObject) -> None:
-        """A reply comes twice."""
+    @rule(data=st.data(), error=st.sampled_from([None, UpstreamUnavailable, UpstreamInvalid]))
+    def come_back_again(self, data: st.DataObject, error: type[TwotierError] | None) -> None:
+        """A reply comes twice, or a failure after it."""
         parcel = data.draw(st.sampled_from(self.back))
-        self.world.answer(parcel, "log_reg_3")
+        if error is None:
+            self.world.answer(parcel, "log_reg_3")
+        else:
+            self.lane.failed(parcel, error("it broke twice"))
 
     @invariant()
     def bounds_hold(self) -> None:
@@ -517,15 +547,40 @@ class Machine(RuleBasedStateMachine):
                 assert [own(row) for row in call.rows] == scores.answers
                 assert {scores.version, *scores.others.values()} <= {"log_reg_1", "log_reg_2"}
 
+    @invariant()
+    def nobody_fails_without_a_cause(self) -> None:
+        """Whoever was late, has poison among their rows, was on board when the server failed, or shared a parcel with two guilty callers
+        (it is halved for one), may fail. All others are answered, whoever travelled with them.
+        """
+        if not hasattr(self, "lane"):
+            return
+        for call in self.world.settled:
+            assert call.error is None or self.is_late(call) or self.is_guilty(call) or self.is_among_failures(call), call.error
+            assert "it broke twice" != str(call.error)
+
+    def is_late(self, call: Call) -> bool:
+        """Whether it ended by its deadline, and is told so."""
+        return isinstance(call.error, UpstreamTimeout) and call.ended is not None and call.ended >= call.deadline - 0.01
+
+    def is_guilty(self, call: Call) -> bool:
+        """Whether it has poison."""
+        return not self.poison.isdisjoint(row[0] for row in call.rows)
+
+    def is_among_failures(self, call: Call) -> bool:
+        """Whether it was on board of a parcel that no halving can put right."""
+        shared = [(root, aboard) for root, aboard in self.on_board.items() if call in aboard]
+        return any(root in self.spoilt or sum(map(self.is_guilty, aboard)) > 1 for root, aboard in shared)
+
     def teardown(self) -> None:
         """Once all parcels are back, nobody waits any more."""
         if not hasattr(self, "lane"):
             return
         while self.lane.under_way:
-            self.world.answer(next(iter(self.lane.under_way)))
+            self.serve(next(iter(self.lane.under_way)))
         assert self.lane.idle
         assert {id(call) for call in self.calls} == {id(call) for call in self.world.settled} | self.left
         self.everybody_is_settled_once_and_rightly()
+        self.nobody_fails_without_a_cause()
 
 
 Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

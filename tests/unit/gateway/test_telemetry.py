@@ -1,4 +1,4 @@
-"""What every request gets: an id, its metrics, and an answer even if the gateway itself fails."""
+"""What every request gets: an id, its metrics, where its time went, and an answer even if the gateway itself fails."""
 
 from __future__ import annotations
 
@@ -92,6 +92,17 @@ async def test_an_unforeseen_error_is_a_problem_that_tells_nothing() -> None:
     assert (500, "application/problem+json") == (ran.sent[0]["status"], ran.headers["content-type"])
     assert ("/problems/internal-error", "a") == (problem["type"], problem["instance"])
     assert b"secret" not in ran.body
+    assert ran.headers["server-timing"].startswith("validate;dur=0.00, ")
+
+
+async def test_where_the_time_goes_is_told_by_the_answer() -> None:
+    """What is written down while a request is answered is in its answer's header."""
+
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["timing"].model = 0.25
+        await respond(scope, receive, send)
+
+    assert (await Ran(work).run()).headers["server-timing"].endswith(", model;dur=250.00")
 
 
 async def test_an_error_within_an_answer_breaks_it_off() -> None:

@@ -10,7 +10,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -18,8 +17,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from loadtest.compare.champion import train_champion
 from loadtest.compare.environments import CannotInstall, programs, versions
@@ -29,6 +26,7 @@ from loadtest.compare.report import markdown
 from loadtest.compare.running import NotRunning, free_ports, running
 from loadtest.compare.systems import BARE, SYSTEMS, Stage, System
 from loadtest.compare.wrk import CannotMeasure, require_wrk
+from loadtest.machine import machine
 
 LOADTEST = Path(__file__).parents[1]
 
@@ -63,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: Sequence[System], effort: Effort, folder: Path) -> dict[str, Any]:
-    machine = _machine()
+    facts = machine()
     began = time.monotonic()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -75,7 +73,7 @@ def _run(chosen: Sequence[System], effort: Effort, folder: Path) -> dict[str, An
             print(f"{system.title}", flush=True)
             found[system.name] = {"title": system.title, **_measured(system, effort, Path(scratch, system.name), folder, model, data)}
             (folder / f"{system.name}.json").write_text(json.dumps(found[system.name], indent=1) + "\n", encoding="utf-8")
-    return {"minutes": round((time.monotonic() - began) / 60, 1), "machine": machine, "clients": ceilings, "systems": found}
+    return {"minutes": round((time.monotonic() - began) / 60, 1), "machine": facts, "clients": ceilings, "systems": found}
 
 
 def _measured(system: System, effort: Effort, scratch: Path, folder: Path, model: Path, data: Path) -> dict[str, Any]:
@@ -91,18 +89,6 @@ def _measured(system: System, effort: Effort, scratch: Path, folder: Path, model
     except (CannotInstall, NotRunning, OSError) as error:
         print(f"  {error}", flush=True)
         return {"error": f"{type(error).__name__}: {error}"}
-
-
-def _machine() -> dict[str, Any]:
-    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "memory_gb": psutil.virtual_memory().total / 2**30,
-        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "python": platform.python_version(),
-        "load": os.getloadavg()[0],
-    }
 
 
 def _write(run: dict[str, Any], folder: Path) -> None:

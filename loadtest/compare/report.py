@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loadtest.compare.bars import BARS, Systems, look, point
+from loadtest.machine import described
 
 Run = Mapping[str, Any]
 
@@ -63,8 +64,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _preface(run: Run) -> str:
     machine, clients = run["machine"], run["clients"]
     return (
-        f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}. "
+        f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {described(machine)}. "
         "The clients share the cores with the servers; against one that does nothing wrk reaches "
         f"{_whole(clients['wrk_per_second'])} requests/s and the open-loop generator {_whole(clients['generator_per_second'])}. "
         f"Same model, same row, one system after the other; load average before the run: {machine['load']:.2f}. "

@@ -11,7 +11,7 @@ from tests.docs.tables import ALL_SETTINGS, pages
 from tests.shell import ROOT
 from twotier.settings import SECTIONS
 
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("data/*.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("loadtest/*.md")]
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)

@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow race train loadtest compare lint types imports notebook build clean
+.PHONY: help run test test-slow race train loadtest compare soak beside lint types imports notebook build clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -40,6 +40,9 @@ compare: .venv/test.stamp ## Measure twotier beside its peers, half an hour, and
 
 soak: .venv/test.stamp ## Send a million rows, a tenth of whose callers leave, and watch memory and sockets: make soak [REQUESTS=1000000]
 	$(BIN)/python -m loadtest.soak --requests $(or $(REQUESTS),1000000)
+
+beside: .venv/test.stamp ## Measure a lone caller beside calls of 10,000 wide rows and a training, six minutes, and renew loadtest/BESIDE.md: make beside [ROUNDS=5]
+	$(BIN)/python -m loadtest.beside $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: .venv/test.stamp ## Check the style (flake8)
 	$(BIN)/flake8

@@ -18,7 +18,7 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. Moments are of `time.perf_counter()`."""
+    """One call. Moments are of `time.monotonic()`."""
 
     sent_at: float
     seconds: float
@@ -37,7 +37,7 @@ class Caller:
 
     def ask(self) -> Call:
         """Make one call."""
-        began, status, body = time.perf_counter(), 0, b""
+        began, status, body = time.monotonic(), 0, b""
         try:
             if self._peer is None:
                 self._peer = socket.create_connection(self._target.address, timeout=_PATIENCE)
@@ -53,7 +53,7 @@ class Caller:
                 self.close()
         except OSError:
             self.close()
-        return Call(began, time.perf_counter() - began, status, body)
+        return Call(began, time.monotonic() - began, status, body)
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
@@ -86,7 +86,7 @@ class Callers:
 
     def first(self, moment: float, so: Callable[[Call], bool], seconds: float) -> float | None:
         """Seconds from a moment to the end of the first call since that is so, waited for as long; None if there is none."""
-        while time.perf_counter() < moment + seconds:
+        while time.monotonic() < moment + seconds:
             if ends := [call.sent_at + call.seconds for call in self.since(moment) if so(call)]:
                 return min(ends) - moment
             time.sleep(0.005)

@@ -11,7 +11,6 @@ import datetime
 import functools
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -19,8 +18,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from loadtest.compare.bars import CONNECTIONS
 from loadtest.compare.champion import RAW, train_champion
@@ -33,6 +30,7 @@ from loadtest.compare.report import markdown
 from loadtest.compare.running import NotRunning, free_ports, running
 from loadtest.compare.systems import BARE, SYSTEMS, UP, Stage, System
 from loadtest.compare.wrk import CannotMeasure, require_wrk
+from loadtest.machine import machine
 
 LOADTEST = Path(__file__).parents[1]
 README = LOADTEST.parent / "README.md"
@@ -75,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: Sequence[System], effort: Effort, folder: Path) -> dict[str, Any]:
-    machine = _machine()
+    facts = machine()
     began = time.monotonic()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -93,7 +91,7 @@ def _run(chosen: Sequence[System], effort: Effort, folder: Path) -> dict[str, An
                     print(f"{system.title}, round {number + 1}", flush=True)
                     log = folder / f"{system.name}.log"
                     found[system.name].setdefault("rounds", []).append(_round(system, Path(scratch, system.name), log, model, data))
-    return {"minutes": round((time.monotonic() - began) / 60, 1), "machine": machine, "clients": ceilings, "systems": found}
+    return {"minutes": round((time.monotonic() - began) / 60, 1), "machine": facts, "clients": ceilings, "systems": found}
 
 
 def _measured(system: System, effort: Effort, scratch: Path, folder: Path, model: Path, data: Path) -> dict[str, Any]:
@@ -141,18 +139,6 @@ def _up(scratch: Path, log: Path) -> Measurement:
             except NotRunning as error:
                 found["error"] = str(error)
     return found
-
-
-def _machine() -> dict[str, Any]:
-    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "memory_gb": psutil.virtual_memory().total / 2**30,
-        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "python": platform.python_version(),
-        "load": os.getloadavg()[0],
-    }
 
 
 def _write(run: dict[str, Any], folder: Path) -> None:

@@ -37,13 +37,13 @@ def killed(server: Running) -> Measurement:
     """The model server is killed under load, and started again."""
     with Callers(_target(server), CALLERS) as callers:
         time.sleep(GONE_SECONDS)
-        gone_at = time.perf_counter()
+        gone_at = time.monotonic()
         calls, retries = _metric(server, SCORED), _metric(server, RETRIED)
         server.send("model server", signal.SIGKILL)
         time.sleep(GONE_SECONDS)
         server.start_again("model server")
         _wait_ready(server.stage.url(1))
-        back_at = time.perf_counter()
+        back_at = time.monotonic()
         serves_after = callers.first(back_at, lambda call: call.status == 200, PATIENCE)
         time.sleep(GONE_SECONDS)
         calls, retries = _metric(server, SCORED) - calls, _metric(server, RETRIED) - retries
@@ -61,13 +61,13 @@ def stopped(server: Running) -> Measurement:
     asked = [Caller(_target(server)) for _ in range(CALLERS)]
     server.send("model server", signal.SIGSTOP)
     try:
-        began = time.perf_counter()
+        began = time.monotonic()
         with ThreadPoolExecutor(CALLERS) as pool:
             calls = list(pool.map(Caller.ask, asked))
-        time.sleep(max(0.0, began + STOPPED_SECONDS - time.perf_counter()))
+        time.sleep(max(0.0, began + STOPPED_SECONDS - time.monotonic()))
     finally:
         server.send("model server", signal.SIGCONT)
-    going_on = time.perf_counter()
+    going_on = time.monotonic()
     with Callers(_target(server), 1) as callers:
         serves_after = callers.first(going_on, lambda call: call.status == 200, PATIENCE)
     return {
@@ -84,9 +84,9 @@ def promoted(server: Running) -> Measurement:
     took = {}
     with Callers(_target(server), CALLERS) as callers:
         time.sleep(GONE_SECONDS / 2)
-        began = time.perf_counter()
+        began = time.monotonic()
         for what, version in (("promotion", second), ("roll-back", first)):
-            moved_at = time.perf_counter()
+            moved_at = time.monotonic()
             _point_champion_at(server, version)
             named = f'"model_name":"{version}"'.encode()
             took[what] = callers.first(moved_at, lambda call: named in call.body, PATIENCE)
@@ -118,8 +118,8 @@ def _metric(server: Running, name: str) -> float:
 
 
 def _wait_ready(url: str) -> None:
-    until = time.perf_counter() + PATIENCE
-    while time.perf_counter() < until:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         try:
             with urllib.request.urlopen(f"{url}/readyz", timeout=1):
                 return

@@ -64,6 +64,7 @@ def _lines(
         axes.set_ylim(bottom=0)
     axes.set(xlabel=across, ylabel=up, title=title)
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    if axes.lines:
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     figure.savefig(file)
     pyplot.close(figure)

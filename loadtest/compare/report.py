@@ -8,6 +8,7 @@ from typing import Any
 from loadtest.compare.bars import BARS, CONNECTIONS, Systems, look, middle, point
 from loadtest.compare.happenings import happenings
 from loadtest.compare.tables import number, table, whole
+from loadtest.machine import described
 
 Run = Mapping[str, Any]
 
@@ -78,8 +79,7 @@ def markdown(run: Run) -> str:
 def _preface(run: Run) -> str:
     machine, clients = run["machine"], run["clients"]
     return (
-        f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}. "
+        f"One run of `{run['command']}` on {run['started']}, {run['minutes']:.0f} minutes: {described(machine)}. "
         "The clients share the cores with the servers; against one that does nothing wrk reaches "
         f"{whole(clients['wrk_per_second'])} requests/s and the open-loop generator {whole(clients['generator_per_second'])}. "
         f"Same model, same row, one system after the other; load average before the run: {machine['load']:.2f}. "

@@ -36,6 +36,7 @@ def _in_flight(keeper: zoo.Keeper, tier: Tier, pool: ThreadPoolExecutor) -> list
     calls = [pool.submit(lambda: post(tier.url + "/iris/predict", ROW).status) for _ in range(CALLS)]
     # The call that asks for the metrics is one of those in flight.
     assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight ") == CALLS + 1)
+    assert metric(tier.url, "twotier_gateway_tasks ") > CALLS
     return calls
 
 

@@ -61,6 +61,7 @@ class Metrics:
         self.queue_seconds = Histogram(
             "twotier_gateway_queue_seconds", "Time that rows waited to be sent.", buckets=_SECONDS, registry=self._registry
         )
+        self.tasks = Gauge("twotier_gateway_tasks", "Tasks of the event loop when the metrics were read.", registry=self._registry)
         self.rows_queued = Gauge("twotier_gateway_rows_queued", "Rows that wait to be sent.", registry=self._registry)
         self._shed = Counter(
             "twotier_gateway_rows_shed",

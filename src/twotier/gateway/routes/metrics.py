@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +24,7 @@ def add(routes: Routes, metrics: Metrics, own_port: int | None) -> None:
             detail = f"several gateways share this port: one of them has its metrics at port {own_port}, and the others at theirs"
             body = problems.of_kind(problems.METRICS_ELSEWHERE, detail, request.state.request_id)
             return Response(dumps(body), 421, {"Cache-Control": "no-store"}, problems.MEDIA_TYPE)
+        metrics.tasks.set(len(asyncio.all_tasks()))
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     text = {"description": "In Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}

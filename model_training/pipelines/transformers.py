@@ -1,7 +1,7 @@
 """Scikit-learn's transformers, fitted to blocks of rows as `fit` would fit them to all rows at once.
 
-Those that sum up do so block by block. Those that only ask which values there are get a few rows that show each of them. Both end in the
-transformer's own `fit` or `partial_fit`, so what comes out is what scikit-learn makes.
+Those that sum up do so block by block. Those that only ask which values there are get a few rows that show each of them. Both by the
+transformer's own `partial_fit` or `fit`, but for the means that an imputer fills in, so what comes out is what scikit-learn makes.
 """
 
 from __future__ import annotations

@@ -107,7 +107,9 @@ def _encoder(encoder: Any, blocks: Blocks) -> Any:
 def _imputer(imputer: Any, blocks: Blocks) -> Any:
     imputer.fit(_showing(blocks, lambda X: X != X))
     if imputer.strategy == "mean":
-        imputer.statistics_ = means(blocks())
+        mean = means(blocks())
+        # What is put into a column in which there is nothing is the imputer's own affair.
+        imputer.statistics_ = np.where(np.isnan(mean), imputer.statistics_, mean)
     elif imputer.strategy != "constant":
         # A column at a time: all its rows are in memory, and no other column's.
         alone = (np.concatenate([block[:, [place]] for block in blocks()]) for place in range(imputer.n_features_in_))

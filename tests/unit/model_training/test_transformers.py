@@ -24,6 +24,7 @@ NUMBERS = np.random.default_rng(1).normal(3, 2, size=(90, 3))
 GAPS = NUMBERS.copy()
 # In the first column something is missing from the start, in the second at the very end only, in the third never.
 GAPS[::7, 0] = GAPS[85:, 1] = math.nan
+EMPTY = np.column_stack([NUMBERS, np.full(90, math.nan)])
 WORDS = np.array([["a", "x"]] * 80 + [["c", "y"], ["b", math.nan], ["a", math.nan]], dtype=object)
 MIXED = np.concatenate([GAPS[:83].astype(object), WORDS], axis=1)
 
@@ -55,7 +56,7 @@ def _numbers(X: Any) -> NDArray[np.float64]:
         (SimpleImputer(add_indicator=True), GAPS),
         (SimpleImputer(strategy="median", add_indicator=True), GAPS),
         (SimpleImputer(strategy="most_frequent"), WORDS),
-        (SimpleImputer(), np.column_stack([NUMBERS, np.full(90, math.nan)])),
+        *((SimpleImputer(keep_empty_features=keep), EMPTY) for keep in (False, True)),
         (OneHotEncoder(handle_unknown="ignore"), WORDS),
         (OneHotEncoder(drop="if_binary", sparse_output=False), WORDS),
         (OneHotEncoder(), abs(np.round(NUMBERS))),

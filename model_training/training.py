@@ -7,11 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from model_training.gate import CHAMPION, best, judge
-from model_training.pipelines import memory
-from model_training.pipelines.memory import Progress
+from model_training.pipelines import memory, stream
+from model_training.pipelines.trained import Progress
 from twotier.errors import AliasMoved, ConfigurationError
 from twotier.family import Family
 from twotier.registry import Registry, Version
+
+ENGINES = {"memory": memory.run, "stream": stream.run}
+"""What fits an estimator: with all rows in memory at once, or with rows on disk and a few of them in memory."""
 
 
 def _silent(*told: object) -> None:
@@ -24,6 +27,7 @@ def train(
     estimator: str | None = None,
     *,
     data: Path,
+    engine: str = "memory",
     progress: Progress = _silent,
     announce: Callable[[str], None] = _silent,
 ) -> Version:
@@ -32,14 +36,16 @@ def train(
     It becomes champion if it passed the gate and there is no champion yet; else it stays a candidate. `progress` is told each step and
     the share of the whole (0 to 1) that is done. Whoever trains the family twice on the same data gets the same metrics.
 
-    Raises ConfigurationError for an unknown estimator, and for raw data that cannot be read or trained on. Until it is published a
-    training leaves nothing behind; killed between publishing and judging it leaves a version that does not serve and cannot be promoted,
-    which `Registry.tidy` takes away, given what `announce` was told.
+    Raises ConfigurationError for an unknown estimator or engine, for an estimator that the engine cannot fit, and for raw data that cannot
+    be read or trained on. Until it is published a training leaves nothing behind; killed between publishing and judging it leaves a version
+    that does not serve and cannot be promoted, which `Registry.tidy` takes away, given what `announce` was told.
     """
     estimator = estimator or family.default_estimator
     if estimator not in family.estimators:
         raise ConfigurationError(f"{family.name} has no estimator of that name; it has: {', '.join(family.estimators)}")
-    trained = memory.run(family, estimator, data, progress)
+    if engine not in ENGINES:
+        raise ConfigurationError(f"there is no engine of that name; there are: {', '.join(ENGINES)}")
+    trained = ENGINES[engine](family, estimator, data, progress)
     progress("publish", 0.7)
     registry.mirror(family, data)
     version = registry.publish(family, estimator, trained.model, trained.draft, announce=announce)
@@ -56,7 +62,9 @@ def train(
     return version
 
 
-def train_all(registry: Registry, family: Family, *, data: Path, progress: Progress = _silent) -> list[Version]:
+def train_all(
+    registry: Registry, family: Family, *, data: Path, engine: str = "memory", progress: Progress = _silent
+) -> list[Version]:
     """Train a version of each of the family's estimators.
 
     If the family had no champion, the best of those that passed the gate is it in the end. A champion that was there before stays.
@@ -68,7 +76,7 @@ def train_all(registry: Registry, family: Family, *, data: Path, progress: Progr
         progress(step, (len(versions) + done) / len(family.estimators))
 
     for estimator in family.estimators:
-        versions.append(train(registry, family, estimator, data=data, progress=tell))
+        versions.append(train(registry, family, estimator, data=data, engine=engine, progress=tell))
     found = best(family, versions)
     if found is not None and not had_champion:
         winner, why = found

@@ -16,8 +16,8 @@ from model_training.adopting.sample import Sample, label_kind
 from model_training.pipelines import describe
 from model_training.pipelines.evaluate import evaluate
 from model_training.pipelines.fit import parameters
-from model_training.pipelines.memory import preliminary
 from model_training.pipelines.read import Labelled, accept
+from model_training.pipelines.trained import preliminary
 from twotier.card import DataFacts
 from twotier.family import Family
 from twotier.registry import Draft

@@ -25,24 +25,35 @@ class Labelled:
 
 
 def read(family: Family, data: Path) -> Labelled:
-    """Read all raw data of the family from the data folder.
+    """Read all raw data of the family from the data folder. Raises what `batches` raises."""
+    every = Labelled([], [])
+    for batch in batches(family, data):
+        every.rows.extend(batch.rows)
+        every.labels.extend(batch.labels)
+    return every
+
+
+def batches(family: Family, data: Path) -> Iterator[Labelled]:
+    """Read the raw data of the family batch by batch; none of them is empty.
 
     Raises ConfigurationError, which names the source, the row (counted from 1) and the column, for the first row that a caller would
-    not be allowed to send, or that has no label.
+    not be allowed to send, or that has no label; and if there are no rows.
     """
     source = data / family.dataset.source
-    rows: list[list[Any]] = []
-    labels: list[Any] = []
+    done = 0
     for batch in family.dataset.batches(data):
-        for raw, label in _pairs(family, batch, source):
+        made = Labelled([], [])
+        for number, (raw, label) in enumerate(_pairs(family, batch, source), done + 1):
             # A `Row` takes several times the memory of its values, and there may be many.
-            rows.append(family.values(accept(family, raw, f"{source}, row {len(rows) + 1}")))
-            labels.append(label)
+            made.rows.append(family.values(accept(family, raw, f"{source}, row {number}")))
+            made.labels.append(label)
             if label is None:
-                raise ConfigurationError(f"{source}, row {len(rows)}, column {family.dataset.target}: a label is missing")
-    if not rows:
+                raise ConfigurationError(f"{source}, row {number}, column {family.dataset.target}: a label is missing")
+        if made.rows:
+            yield made
+        done += len(made.rows)
+    if not done:
         raise ConfigurationError(f"{source} has no rows: there is nothing to train {family.name} on")
-    return Labelled(rows, labels)
 
 
 def _pairs(family: Family, batch: Batch, source: Path) -> Iterator[tuple[dict[str, Any], Any]]:

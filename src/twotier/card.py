@@ -21,7 +21,8 @@ class DataFacts(_Fact):
     sha256: str = Field(description="Fingerprint of the raw data, in hexadecimal.")
     train_rows: int
     test_rows: int
-    seed: int | None = Field(default=None, description="Seed of the stratified split; None if nothing was split.")
+    seed: int | None = Field(default=None, description="Seed of the split; None if nothing was split.")
+    engine: str | None = Field(default=None, description="What trained it: `memory` or `stream`; None if it was adopted.")
 
 
 class Spread(_Fact):

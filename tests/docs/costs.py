@@ -1,18 +1,18 @@
 """What training, keeping and asking versions costs on this machine: the tables of docs/explanation, printed in Markdown.
 
-`python -m tests.docs.costs training|versions|models`. Each line is measured in a process of its own, so that none pays for another.
+`python -m tests.docs.costs training|versions|models`; trainings are by the engines in turn, of the numbers of rows that `--memory` and
+`--stream` give. Each line is measured in a process of its own, so that none pays for another.
 Times are of the processor, so that they hold on a machine that does other things too; waiting for a disk is not in them.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -22,13 +22,13 @@ from typing import TypeVar
 import psutil
 
 from model_training import train
-from model_training.pipelines import memory
 from model_training.pipelines.read import read
+from model_training.training import ENGINES
 from tests.folders import registry_over, with_raw_data
-from twotier.datasets import ROWS_PER_BATCH
 from twotier.families import discover
-from twotier.families.iris import FAMILY as IRIS
-from twotier.family import Batch, Dataset, Family
+from twotier.families.outcome import FAMILY as OUTCOME
+from twotier.families.outcome import SEED, generate
+from twotier.family import Family
 
 MEBI = 2**20
 
@@ -36,7 +36,7 @@ COPIES = 20
 """How often a version is loaded to see what one takes."""
 
 HEADS = {
-    "training": ("rows", "peak memory", "memory per row", "time", "time per row"),
+    "training": ("rows", "engine", "peak memory", "memory per row", "time", "time per row"),
     "versions": ("version", "on disk", "in memory", "to load", "to move an alias to it"),
     "models": ("estimator", "held-out rows", "pickle", "one row", "1,000 rows"),
 }
@@ -44,25 +44,25 @@ HEADS = {
 _T = TypeVar("_T")
 
 
-def many_irises(rows: int) -> Family:
-    """A family like iris, with as many flowers as are wanted, made batch by batch."""
-
-    def batches(_: Path) -> Iterator[Batch]:
-        chance = random.Random(42)
-        for start in range(0, rows, ROWS_PER_BATCH):
-            kinds = [chance.randrange(3) for _ in range(min(ROWS_PER_BATCH, rows - start))]
-            lengths = {name: [3 + kind + chance.random() for kind in kinds] for name in IRIS.features}
-            yield {**lengths, "Species": [f"kind {kind}" for kind in kinds]}
-
-    return replace(IRIS, dataset=Dataset(source="generated", target="Species", batches=batches, fingerprint=lambda _: "0" * 64))
+def many_customers(rows: int) -> Family:
+    """The family `outcome`, with as many customers as are wanted, made batch by batch."""
+    return replace(OUTCOME, dataset=replace(OUTCOME.dataset, batches=lambda _: generate(SEED, rows)))
 
 
-def training(rows: int) -> Sequence[str]:
+def training(rows: int, engine: str) -> Sequence[str]:
     """Train on that many rows: peak memory of the process, how much of that each row took, and the time."""
     before, begun = _peak(), time.process_time()
-    memory.run(many_irises(rows), "log_reg", Path(), lambda step, done: None)
+    with tempfile.TemporaryDirectory() as folder:
+        ENGINES[engine](many_customers(rows), "log_reg", Path(folder), lambda step, done: None)
     seconds, peak = time.process_time() - begun, _peak()
-    return f"{rows:,}", f"{peak / MEBI:,.0f} MiB", f"{(peak - before) / rows:,.0f} B", f"{seconds:.1f} s", f"{seconds / rows * 1e6:.0f} µs"
+    return (
+        f"{rows:,}",
+        f"`{engine}`",
+        f"{peak / MEBI:,.0f} MiB",
+        f"{(peak - before) / rows:,.0f} B",
+        f"{seconds:,.0f} s",
+        f"{seconds / rows * 1e6:.0f} µs",
+    )
 
 
 def versions(data: Path, family: str, name: str) -> Sequence[str]:
@@ -91,12 +91,13 @@ def models(data: Path, family: str, name: str) -> Sequence[str]:
     return f"{family} {scorer.card.estimator}", told, _kibi(size), _ms(alone), _ms(together)
 
 
-def table(what: str, rows: Sequence[int], families: Iterable[Family]) -> Iterator[str]:
-    """The lines of one of the tables; `rows` is how many there are to be in each training, and the others are about `families`."""
+def table(what: str, rows: Mapping[str, Sequence[int]], families: Iterable[Family]) -> Iterator[str]:
+    """The lines of one of the tables; `rows` is, by engine, how many there are to be in each training; the others are about `families`."""
     yield from _lines(HEADS[what], ["---"] * len(HEADS[what]))
     if what == "training":
-        for count in rows:
-            yield from _lines(_alone(training, count))
+        for engine, counts in rows.items():
+            for count in counts:
+                yield from _lines(_alone(training, count, engine))
         return
     with tempfile.TemporaryDirectory() as folder:
         data = with_raw_data(Path(folder, "data"))
@@ -139,7 +140,8 @@ def _peak() -> int:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("what", choices=HEADS)
-    options.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 500_000])
+    options.add_argument("--memory", type=int, nargs="*", default=[40_000, 500_000])
+    options.add_argument("--stream", type=int, nargs="*", default=[40_000, 500_000, 2_000_000])
     given = options.parse_args()
-    for line in table(given.what, given.rows, discover().values()):
+    for line in table(given.what, {engine: getattr(given, engine) for engine in ENGINES}, discover().values()):
         print(line, flush=True)

@@ -113,6 +113,16 @@ def test_train_reports_what_came_of_it(data: Path, run: Run) -> None:
     assert "  the champion is log_reg_1; to change it: twotier promote iris log_reg_2" == lines[-1]
 
 
+def test_train_by_another_engine(data: Path, run: Run) -> None:
+    """`--engine stream` makes a version like any other; what that engine cannot fit is refused with what to do."""
+    ran, refused = run("train", "iris", "--engine", "stream"), run("train", "iris", "--all", "--engine", "stream")
+
+    assert 0 == ran.code
+    assert ["iris log_reg_2", "  gate   passed"] == [ran.out.splitlines()[at] for at in (0, 3)]
+    assert 0 != refused.code
+    assert "DecisionTreeClassifier" in refused.err and "Have the engine memory train it" in refused.err
+
+
 def test_adopt(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without --trust nothing is read; then it reports as training does, and ends with 1 if the gate refused."""
     monkeypatch.chdir(tmp_path)

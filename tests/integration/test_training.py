@@ -41,6 +41,24 @@ with registry_over(data) as registry:
     train(registry, registry.families["iris"], data=data, progress=progress)
 """
 
+KILLED_STREAM = """
+import os, signal, sys
+from pathlib import Path
+from model_training import train
+from tests.folders import registry_over
+from tests.integration.test_training import _listing
+
+def progress(step, done):
+    if step == sys.argv[2]:
+        print([os.readlink(f"/proc/self/fd/{file}") for file in os.listdir("/proc/self/fd")[:-1]], flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+data = Path(sys.argv[1])
+with registry_over(data) as registry:
+    print(_listing(data), flush=True)
+    train(registry, registry.families["iris"], data=data, engine="stream", progress=progress)
+"""
+
 
 @pytest.fixture
 def registry(raw_data: Path) -> Iterator[Registry]:
@@ -194,6 +212,53 @@ def test_the_better_estimator_is_champion(registry: Registry, raw_data: Path, or
     assert versions[0].gate is not None and versions[0].gate.passed
     assert {"champion": "log_reg_1"} == registry.aliases("coin")
     assert list(dict.fromkeys([f"{order[0]}_1", "log_reg_1"])) == [move.to_version for move in registry.history("coin", "champion")][::-1]
+
+
+@pytest.mark.parametrize("step", ["prepare", "fit, step 3"])
+def test_killed_stream_leaves_nothing(raw_data: Path, step: str) -> None:
+    """Killed while its rows are on disk, which it shows that they are, a training leaves no file; the next one makes a champion."""
+    command = [sys.executable, "-c", KILLED_STREAM, str(raw_data), step]
+    killed = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert -signal.SIGKILL == killed.returncode
+    before, nameless = killed.stdout.splitlines()
+    assert f"{raw_data}/" in nameless and "(deleted)" in nameless
+    assert before == _listing(raw_data)
+    with registry_over(raw_data) as registry:
+        assert [] == registry.versions("iris")
+        assert "log_reg_1" == train(registry, registry.families["iris"], data=raw_data, engine="stream").name
+        assert before != _listing(raw_data)
+
+
+def test_streamed_version_is_gated_and_promoted_like_any(registry: Registry, raw_data: Path) -> None:
+    """A version of the stream engine becomes champion, is the bar for one of the memory engine, and can be rolled back to."""
+    credit = registry.families["credit"]
+    streamed = train(registry, credit, data=raw_data, engine="stream")
+    assert streamed.gate is not None and streamed.gate.passed
+    assert {"champion": "log_reg_1"} == registry.aliases("credit")
+    in_memory = train(registry, credit, data=raw_data)
+    assert in_memory.gate is not None and in_memory.gate.passed
+    assert any("agrees with the champion log_reg_1 on" in finding for finding in in_memory.gate.findings)
+    for name in ("log_reg_2", "log_reg_1"):
+        registry.promote("credit", "champion", name, who="test")
+    scorer = registry.load("credit", "champion")
+    assert "stream" == scorer.card.data.engine
+    assert scorer.answers([credit.values(credit.row(**example.row)) for example in credit.examples], explain=True)
+    text = (raw_data / "models" / "credit" / "log_reg_1" / "MODEL_CARD.md").read_text()
+    assert "held out, by chance with seed 42" in text
+    assert "Those of `train` are of a sample of its rows" in text
+
+
+def test_unknown_engine_is_refused(registry: Registry, raw_data: Path) -> None:
+    """An engine that there is not is refused with those that there are, and one that cannot fit an estimator leaves nothing."""
+    with pytest.raises(ConfigurationError, match="there is no engine of that name; there are: memory, stream"):
+        train(registry, registry.families["iris"], data=raw_data, engine="spark")
+    with pytest.raises(ConfigurationError, match="does not know how to fit DecisionTreeClassifier"):
+        train(registry, registry.families["iris"], "decision_tree", data=raw_data, engine="stream")
+    assert [] == registry.versions("iris")
+
+
+def _listing(folder: Path) -> str:
+    return repr(sorted(path.name for path in folder.rglob("*") if not path.name.startswith("database.sqlite-")))
 
 
 def test_none_is_best_if_none_passes(registry: Registry, raw_data: Path) -> None:

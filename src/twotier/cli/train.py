@@ -17,6 +17,7 @@ def train(
     family: Annotated[str | None, typer.Argument(help="The family to train, such as `iris`.", show_default=False)] = None,
     estimator: Annotated[str | None, typer.Option(help="How to solve it; the family's first estimator if not given.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Train every estimator of the family.")] = False,
+    engine: Annotated[str, typer.Option(help="`memory`, or `stream` for more rows than fit in memory.")] = "memory",
     missing: Annotated[bool, typer.Option("--missing", help="Instead: train all of every family that has no champion.")] = False,
 ) -> None:
     """Train a family: fit, evaluate on held-out rows, publish a version, run its gate.
@@ -30,6 +31,7 @@ def train(
     - `twotier train iris`
     - `twotier train iris --estimator log_reg`
     - `twotier train credit --all`
+    - `twotier train outcome --engine stream`
     - `twotier train --missing`
     """
     if (family is None) != missing:
@@ -38,12 +40,12 @@ def train(
         raise typer.BadParameter("name an estimator, or have all of them trained")
     with open_registry() as registry:
         wanted = [name for name in registry.families if "champion" not in registry.aliases(name)] if family is None else [family]
-        passed = [_train(registry, registry.families[name], estimator, every or missing) for name in wanted]
+        passed = [_train(registry, registry.families[name], estimator, every or missing, engine) for name in wanted]
     if not all(passed):
         raise typer.Exit(1)
 
 
-def _train(registry: Registry, family: Family, estimator: str | None, every: bool) -> bool:
+def _train(registry: Registry, family: Family, estimator: str | None, every: bool, engine: str) -> bool:
     """Train one family behind a progress bar, print what came of it, and say whether any of it passed its gate."""
     from rich.console import Console
     from rich.progress import Progress
@@ -61,9 +63,9 @@ def _train(registry: Registry, family: Family, estimator: str | None, every: boo
             bar.update(task, completed=done, description=f"{family.name}: {stage}")
 
         if every:
-            versions = train_all(registry, family, data=data, progress=progress)
+            versions = train_all(registry, family, data=data, engine=engine, progress=progress)
         else:
-            versions = [make(registry, family, estimator, data=data, progress=progress)]
+            versions = [make(registry, family, estimator, data=data, engine=engine, progress=progress)]
     champion = registry.aliases(family.name).get("champion")
     for version in versions:
         report(version, champion)

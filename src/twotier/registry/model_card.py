@@ -19,6 +19,7 @@ def render(family: Family, card: Card, draft: Draft) -> str:
         _data(card),
         "## Metrics",
         f"The gate judges by `{family.gate.metric}`, of which at least {family.gate.floor} is wanted on the held-out rows.",
+        *(["Those of `train` are of a sample of its rows, as the engine `stream` takes it."] if card.data.engine == "stream" else []),
         _metrics(card),
         *(f"![{shows}]({name})" for name, (shows, _) in draft.figures.items()),
         "## Features",
@@ -53,7 +54,8 @@ def _data(card: Card) -> str:
             f"Adopted from a pickle, SHA-256 `{card.adopted}`: what that had learnt from is not known here. It was described by the"
             f" {card.data.test_rows} rows of {source}, which may have been among it."
         )
-    split = f"by a stratified split with seed {card.data.seed}"
+    # The engine that streams cannot know how common a label is before it has seen all rows.
+    split = f"by {'chance' if card.data.engine == 'stream' else 'a stratified split'} with seed {card.data.seed}"
     return f"{source}. {card.data.train_rows} rows to train on and {card.data.test_rows} held out, {split}."
 
 

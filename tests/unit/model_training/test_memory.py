@@ -6,7 +6,7 @@ import dataclasses
 import pickle
 
 from model_training.pipelines import memory
-from model_training.pipelines.memory import Trained
+from model_training.pipelines.trained import Trained
 from tests.folders import DATA
 from twotier.families import discover
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ DEADLINE_MS = 1000
 BURST_CONNECTIONS = 256
 LONE_CALLS = 50
 """What "at once" after a burst is: this many calls of a lone caller, a tenth of a second. Seconds of them would hide how it begins."""
+
+RAMP = (0.6, 0.8, 1.0)
+"""Shares of the closed loop's peak at which that of the open loop is sought: its generator takes more of the machine than wrk does."""
 
 CALM = 0.5
 """The share of the peak at which a server is taken to be at ease: before and after an overload."""
@@ -62,7 +66,7 @@ class Effort:
 
 
 FULL = Effort(
-    (1, 16, 64, 256, 1024), (0.8, 2, 5, 10), warm_seconds=1, closed_seconds=5, open_seconds=6, lone_seconds=4, bulk_calls=5, bursts=5,
+    (1, 16, 64, 256, 1024), (0.8, 2, 5, 10), warm_seconds=1, closed_seconds=5, open_seconds=6, lone_seconds=3, bulk_calls=5, bursts=5,
     rounds=3, happenings=True,
 )
 QUICK = Effort(
@@ -84,9 +88,8 @@ def measure(server: Running, effort: Effort, note: Callable[[str], None]) -> Mea
         note(f"{BULK_ROWS} rows in one call")
         found["bulk"] = guarded(server, lambda: bulk(server, effort))
     found["memory_mb"]["loaded"] = server.memory_mb()
-    peak = max((point.get("good_per_second", 0.0) for point in found["closed"]), default=0.0)
-    if peak:
-        found["open"] = []
+    if effort.multiples and (peak := _peak(server, found["closed"], effort, note)):
+        found["peak_per_second"], found["open"] = peak, []
         calm = guarded(server, lambda: opened(server, CALM * peak, effort.open_seconds))
         for multiple in effort.multiples:
             note(f"{multiple:g} x peak")
@@ -94,6 +97,16 @@ def measure(server: Running, effort: Effort, note: Callable[[str], None]) -> Mea
         found["calm"] = calm
         found["memory_mb"]["overloaded"] = server.memory_mb()
     return found
+
+
+def _peak(server: Running, points: list[Measurement], effort: Effort, note: Callable[[str], None]) -> float:
+    """The most good answers per second in the open loop."""
+    highest = max((point.get("good_per_second", 0.0) for point in points), default=0.0)
+    if not highest:
+        return 0.0
+    note("the peak of the open loop")
+    ramp = [guarded(server, partial(opened, server, share * highest, effort.lone_seconds)) for share in RAMP]
+    return max(float(found.get("goodput_per_second", 0)) for found in ramp)
 
 
 def guarded(server: Running, measurement: Callable[[], Measurement]) -> Measurement:

@@ -58,9 +58,10 @@ def markdown(run: Run) -> str:
             ),
         ),
         "## Overload",
-        "Poisson arrivals at multiples of the system's own peak in the closed loop, each good only if answered rightly within a second of\n"
-        "when it was due. Goodput is shown as a share of the peak. `sent` is how much of the offered load left the generator, which\n"
-        "shares the machine: an arrival that found none of its connections free, or was reached 50 ms late, is offered, but not good.\n"
+        "Poisson arrivals at multiples of the system's own peak, which is the most that it answers to this generator at any of three\n"
+        "rates. Each is good only if answered rightly within a second of when it was due. Goodput is shown as a share of the peak. `sent` is\n"
+        "how much of the offered load left the generator, which has one of the two processors at most: an arrival that found none of its\n"
+        "connections free, or was reached 50 ms late, is offered, but not good.\n"
         "Recovery is how long p99 took to be back within twice its value at half the peak, with every call answered.",
         "![Goodput under overload](figures/overload.png)",
         _overload(systems),
@@ -123,6 +124,7 @@ def _overload(systems: Systems) -> str:
                 rows.append(
                     (
                         system["title"],
+                        whole(system.get("peak_per_second")),
                         f"{found['multiple']:g} x",
                         f"{found['sent'] / found['offered']:.0%}",
                         f"{found['goodput_of_peak']:.0%}",
@@ -136,8 +138,8 @@ def _overload(systems: Systems) -> str:
                         _recovery(found),
                     )
                 )
-    head = ("system", "offered", "sent", "goodput", "p50, ms", "p99, ms", "refused", "their p50, ms", "p99, ms", "timed out", "failed")
-    return table((*head, "recovery, s"), rows)
+    head = ("system", "peak", "offered", "sent", "goodput", "p50, ms", "p99, ms", "refused", "their p50, ms", "p99, ms", "timed out")
+    return table((*head, "failed", "recovery, s"), rows)
 
 
 def _recovery(found: Mapping[str, Any]) -> str:

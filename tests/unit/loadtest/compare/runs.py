@@ -30,6 +30,7 @@ def run() -> dict[str, Any]:
         "title": "twotier, both tiers",
         "versions": {"twotier": "0.1.0"},
         "start_seconds": 4.0,
+        "peak_per_second": 5500.0,
         "memory_mb": {
             "idle": {"gateway": 90.0, "model server": 200.0},
             "overloaded": {"gateway": 110.0, "model server": 270.0},

@@ -59,9 +59,9 @@ def markdown(run: Run) -> str:
         ),
         "## Overload",
         "Poisson arrivals at multiples of the system's own peak, which is the most that it answers to this generator at any of three\n"
-        "rates. Each is good only if answered rightly within a second of when it was due. Goodput is shown as a share of the peak. `sent` is\n"
-        "how much of the offered load left the generator, which has one of the two processors at most: an arrival that found none of its\n"
-        "connections free, or was reached 50 ms late, is offered, but not good.\n"
+        "rates. Each is good only if answered rightly within a second of when it was due. Goodput is shown as a share of the peak.\n"
+        "`sent` is how much of the offered load left the generator, which has one of the two processors at most: an arrival that found\n"
+        "none of its connections free, or was reached 50 ms late, is offered, but not good.\n"
         "Recovery is how long p99 took to be back within twice its value at half the peak, with every call answered.",
         "![Goodput under overload](figures/overload.png)",
         _overload(systems),

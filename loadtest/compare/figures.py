@@ -49,6 +49,8 @@ def _lines(
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 4.5), dpi=90, layout="constrained")
+    colours = matplotlib.color_sequences["tab20"]
+    axes.set_prop_cycle(color=[*colours[::2], *colours[1::2]])
     for name, system in systems.items():
         if found := points(system):
             own = name == _OWN

@@ -145,7 +145,7 @@ def _overload(systems: Systems) -> str:
 def _recovery(found: Mapping[str, Any]) -> str:
     if "after" not in found:
         return "–"
-    return f"> {len(found['after']['timeline'])}" if found["recovery_seconds"] is None else str(found["recovery_seconds"])
+    return f"> {found['after']['load']['seconds']:.0f}" if found["recovery_seconds"] is None else str(found["recovery_seconds"])
 
 
 def _rest(systems: Systems) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from loadtest.compare.headline import BEGIN, END, headline
+from loadtest.compare.report import markdown
 from tests.docs.tables import ALL_SETTINGS, pages
 from tests.shell import ROOT
 from twotier.settings import SECTIONS
@@ -19,6 +22,14 @@ PAGES = [page for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md")]
 def test_a_page_that_is_made_from_the_code(path: Path) -> None:
     """The page is what the code makes now; if not: python -m tests.docs.tables."""
     assert pages()[path] == path.read_text(encoding="utf-8")
+
+
+def test_the_published_comparison_is_what_was_measured() -> None:
+    """The page and the README's table are those of the raw values; if not: make compare."""
+    run = json.loads((ROOT / "loadtest/RESULTS.json").read_text(encoding="utf-8"))
+
+    assert markdown(run) == (ROOT / "loadtest/RESULTS.md").read_text(encoding="utf-8")
+    assert f"{BEGIN}\n{headline(run)}\n\n{END}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_setting_is_described() -> None:

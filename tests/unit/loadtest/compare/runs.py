@@ -20,7 +20,7 @@ def overload(multiple: float, share: float, refused_p99: float | None = 5.0, rec
         "refused_ms": {"p50": refused_p99 and refused_p99 / 10, "p99": refused_p99},
     }
     if multiple > 1:
-        found |= {"after": {"timeline": [{}, {}, {}]}, "recovery_seconds": recovery}
+        found |= {"after": {"load": {"seconds": 3.0}}, "recovery_seconds": recovery}
     return found
 
 

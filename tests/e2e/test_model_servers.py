@@ -93,6 +93,8 @@ def test_one_of_two_costs_no_call(trained: Path, tmp_path: Path, number: signal.
         down = f'twotier_gateway_model_server_up{{server="{bad.url}"}}'
         assert eventually(lambda: metric(front.url, down) == 0)
         callers.wait_for(500)
+        # What it had under way is done by the other one; a hanging one is given up only after a while.
+        assert eventually(lambda: metric(front.url, RETRIES) > 0)
         if number is signal.SIGKILL:
             bad = stack.enter_context(model_server(trained, log, port, **STARTING))
             bad.wait_ready()
@@ -103,7 +105,6 @@ def test_one_of_two_costs_no_call(trained: Path, tmp_path: Path, number: signal.
         assert eventually(lambda: metric(bad.url, ROWS) > before + 100)
         callers.stop()
         assert_retries_in_budget(front)
-        assert 0 < metric(front.url, RETRIES)
 
     measured(f"slowest answer while one of two model servers is {number.name}", max(call.done_at - call.sent_at for call in callers.calls))
     assert ({200}, {answer()}) == (callers.statuses(), {call.body for call in callers.calls})

@@ -114,6 +114,7 @@ def test_model_name_is_the_model_servers(served: Tiers) -> None:
     assert [before[0] + 17, before[1]] == [metric(served.back.url, scored % number) for number in (1, 2)]
 
 
+@pytest.mark.slow
 def test_bentoml_serve(trained: Path, tmp_path: Path) -> None:
     """The service under BentoML's own `serve` answers the gateway as the one process does."""
     port = free_port()

@@ -37,7 +37,6 @@ def served(target: str, data: Path, tmp_path: Path, *arguments: str) -> None:
         assert 0 == metric(tier.url, ".*random.*")
 
 
-@pytest.mark.slow
 def test_bentoml_serve(trained_data: Path, tmp_path: Path) -> None:
     """The service is served by name, in BentoML's own processes."""
     served("twotier.model_server.service:ModelServer", trained_data, tmp_path)

@@ -84,6 +84,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as error:
+        listener.close()
         raise ConfigurationError(
             f"cannot listen on {host}:{port} ({error.strerror}): set MODEL_SERVER_HOST and MODEL_SERVER_PORT to an address that is free"
         ) from None

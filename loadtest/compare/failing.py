@@ -67,6 +67,8 @@ def stopped(server: Running) -> Measurement:
         time.sleep(max(0.0, began + STOPPED_SECONDS - time.monotonic()))
     finally:
         server.send("model server", signal.SIGCONT)
+        for caller in asked:
+            caller.close()
     going_on = time.monotonic()
     with Callers(_target(server), 1) as callers:
         serves_after = callers.first(going_on, lambda call: call.status == 200, PATIENCE)

@@ -11,7 +11,7 @@ from loadtest.compare.tables import number, table, whole
 
 BEGIN, END = "<!-- made by make compare -->\n", "<!-- until here -->\n"
 
-HEADLINED = ("twotier", "literal", "bentoml", "fastapi", "mlserver", "litserve", "mlflow")
+HEADLINED = ("twotier", "literal", "bentoml", "fastapi", "fastapi-2", "mlserver", "litserve", "mlflow")
 """Whom the README shows."""
 
 

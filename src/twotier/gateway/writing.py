@@ -1,7 +1,7 @@
 """Answers leave together: what is written in one turn of the event loop is handed to the kernel in the next, connection after connection.
 
-To hand it over wakes whoever waits for it, on the other processor, and that costs more than anything else in a call. A caller who is woken
-for the head of an answer is soon asleep again, and is woken for its body; callers who are many are woken once for all of their answers.
+To hand it over wakes whoever waits for it, and done for the head and for the body of each answer that was a sixth of a call's time. A
+caller who is woken for the head is soon asleep again, and is woken for the body; a client of many connections is woken once for all.
 """
 
 from __future__ import annotations

@@ -111,8 +111,8 @@ def test_burst_after_a_quiet_time_is_not_shed(slow: dict[str, Path], tmp_path: P
 
 
 @pytest.mark.slow
-def test_burst_is_shed_with_a_tight_latency(slow: dict[str, Path], tmp_path: Path) -> None:
-    """Why `max_latency_ms` is no knob for latency: with 50, BentoML answers many calls 503 that it could have scored in time."""
+def test_burst_is_shed_by_bentomls_own_batcher(slow: dict[str, Path], tmp_path: Path) -> None:
+    """The negative control: told that 50 ms are too long, it answers many calls 503 that it could have scored in time."""
     port = free_port()
     settings = {"TWOTIER_DATA": str(slow["data"]), "TWOTIER_FAMILIES": str(slow["families"]), "MODEL_SERVER_PORT": str(port)}
     url = f"http://127.0.0.1:{port}"

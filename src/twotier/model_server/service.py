@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import gc
 import os
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -22,6 +24,7 @@ from threadpoolctl import threadpool_limits
 import twotier
 from twotier.errors import UnknownVersion
 from twotier.logs import configure_logs
+from twotier.model_server.batcher import Batcher
 from twotier.model_server.cpus import allowed_cpus
 from twotier.model_server.door import ASGIApp, Door
 from twotier.model_server.metrics import BLOCKS_REFUSED, ROWS
@@ -40,10 +43,6 @@ __all__ = ["ModelServer", "open_registry"]
 
 MAX_BLOCKS = 64
 """How many blocks BentoML may merge into one batch. A gateway has few calls in flight, so this is a bound and not a target."""
-
-MAX_LATENCY_MS = 60_000
-"""BentoML refuses a call with 503 when it predicts more latency than this, and after a quiet time its prediction is wrong by far. So it
-is never to predict this much: deadlines travel in the blocks instead."""
 
 MAX_MOVES = 100
 """How many moves of an alias are told."""
@@ -89,6 +88,7 @@ class _Service(bentoml.Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """The whole app. Metrics are kept in this process's memory, unless a supervisor collects them from several."""
+        from _bentoml_impl.server.app import ServiceAppFactory
         from bentoml._internal.configuration.containers import BentoMLContainer
         from bentoml._internal.context import server_context
         from bentoml._internal.server.metrics.prometheus import PrometheusClient
@@ -97,7 +97,10 @@ class _Service(bentoml.Service[Any]):
             BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=False))
             # What a supervisor would have set: it labels BentoML's metrics.
             server_context.service_name = server_context.bento_name = self.name
-        return Door(super().to_asgi(is_main), (api.route for api in self.apis.values()), settings.max_body_bytes)
+        self.inject_config()
+        factory = ServiceAppFactory(self, is_main=is_main)
+        factory.dispatchers = {name: Batcher(theirs) for name, theirs in factory.dispatchers.items()}
+        return Door(factory(), (api.route for api in self.apis.values()), settings.max_body_bytes)
 
 
 @bentoml.service(
@@ -119,6 +122,8 @@ class ModelServer:
         self._registry = open_registry()
         self._shelf = Shelf(self._registry, max_loaded=settings.max_loaded, retry_seconds=settings.retry_seconds)
         self._watcher = Watcher(self._shelf, settings.poll_seconds)
+        # BentoML would have the rows scored in a thread as well, but passes each batch on in several turns of the event loop.
+        self._scoring = ThreadPoolExecutor(1, "scoring")
         # Loading must not use up the threads that everything else runs in.
         self._loaders = anyio.CapacityLimiter(8)
         for name in ("score", "info", "card"):
@@ -133,12 +138,14 @@ class ModelServer:
     @bentoml.api(
         batchable=True,
         max_batch_size=MAX_BLOCKS,
-        max_latency_ms=MAX_LATENCY_MS,
         input_spec=_Blocks,
         output_spec=_written(list[Scored | Refused]),
     )
-    def score(self, blocks: list[Block]) -> list[Scored | Refused]:
+    async def score(self, blocks: list[Block]) -> list[Scored | Refused]:
         """Answer each block, in order."""
+        return await asyncio.get_running_loop().run_in_executor(self._scoring, self._score, blocks)
+
+    def _score(self, blocks: list[Block]) -> list[Scored | Refused]:
         results = score(blocks, self._shelf.scorer, time.monotonic)
         for block, result in zip(blocks, results, strict=True):
             if isinstance(result, Refused):
@@ -223,5 +230,6 @@ class ModelServer:
     def close(self) -> None:
         """Stop following the ledger and close it."""
         self._watcher.stop()
+        self._scoring.shutdown()
         self._registry.close()
         open_registry.cache_clear()

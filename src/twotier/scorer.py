@@ -76,7 +76,10 @@ class Scorer:
         self.family = family
         self.card = card
         self._model = model
-        self._predict = fast(model, _probe(family, card)) or _unchecked(model)
+        arithmetic = fast(model, _probe(family, card))
+        self._predict = arithmetic or _unchecked(model)
+        self.quick = arithmetic is not None
+        """Whether it has a few rows scored in less time than it takes to hand them to a thread."""
 
     @cached_property
     def positive(self) -> int:

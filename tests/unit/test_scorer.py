@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import get_config
+from sklearn.linear_model import LogisticRegression
 
 from tests.examples import CoinAnswer, CoinRow, card, family
 from twotier.errors import SchemaMismatch
@@ -47,6 +48,12 @@ SCORER = Scorer(family(), card(), Slope())
 FINE = st.floats(-12, 12)
 ROWS = st.lists(st.lists(FINE, min_size=2, max_size=2), min_size=1, max_size=40)
 BAD = st.sampled_from([[POISON, 0.0], [1.0], [1.0, 2.0, 3.0], ["x", 0.0], [], [float("nan"), 0.0], [None, 0.0]])
+
+
+def test_what_only_calculates_is_quick() -> None:
+    """Of any other model nothing is known."""
+    model = LogisticRegression().fit([[0.0, 0.0], [1.0, 1.0]], ["high", "low"])
+    assert [True, False] == [Scorer(family(), card(), model).quick, SCORER.quick]
 
 
 def test_matrix_is_in_feature_order() -> None:

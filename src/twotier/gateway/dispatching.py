@@ -16,6 +16,7 @@ from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
 from twotier.gateway.lanes import Lane, Sizes
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.parcels import Call, Parcel
+from twotier.gateway.precedence import Precedence
 
 __all__ = ["Dispatching"]
 
@@ -24,6 +25,9 @@ _MAX_LANES = 256
 
 _AT_ONCE = 16
 """Callers who go on in one turn of the event loop. A full parcel has many times as many, and whoever comes meanwhile would wait for all."""
+
+_TURNS = 3
+"""Turns of the event loop that a parcel of a long call waits: by then, whoever was answered a moment ago has been sent the answer."""
 
 _log = get_logger(__name__)
 
@@ -41,6 +45,7 @@ class Dispatching:
         self._servers = servers
         self._metrics = metrics
         self._lanes: dict[_Key, _Busy] = {}
+        self._precedence = Precedence(time.monotonic, lambda seconds, then: asyncio.get_running_loop().call_later(seconds, then))
         self._carrying: set[asyncio.Task[None]] = set()
         self._settled: deque[asyncio.Future[None]] = deque()
         metrics.rows_queued.set_function(lambda: sum(busy.lane.queued for busy in self._lanes.values()))
@@ -111,23 +116,33 @@ class Dispatching:
 
     def _send(self, busy: _Busy, parcel: Parcel) -> None:
         self._metrics.observe_dispatch(busy.ask.family.name, parcel.size, parcel.reason)
+        self._precedence.sent(parcel)
         task = asyncio.create_task(self._carry(busy, parcel))
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
 
     async def _carry(self, busy: _Busy, parcel: Parcel) -> None:
+        result: Scores | TwotierError
         try:
-            scores = await self._forward.score(busy.ask, parcel.rows, parcel.deadline, Timing())
+            for _ in range(0 if parcel.whole else _TURNS):
+                await asyncio.sleep(0)
+            result = await self._forward.score(busy.ask, parcel.rows, parcel.deadline, Timing())
         except TwotierError as error:
-            busy.lane.failed(parcel, error)
+            result = error
         except asyncio.CancelledError:
-            busy.lane.failed(parcel, UpstreamUnavailable("the gateway is being stopped"))
+            self._back(busy, parcel, UpstreamUnavailable("the gateway is being stopped"))
             raise
         except Exception:
             _log.exception("a call to the model server failed in the gateway")
-            busy.lane.failed(parcel, TwotierError("the gateway failed to ask the model server"))
+            result = TwotierError("the gateway failed to ask the model server")
+        self._back(busy, parcel, result)
+
+    def _back(self, busy: _Busy, parcel: Parcel, result: Scores | TwotierError) -> None:
+        self._precedence.back(busy.lane, parcel)
+        if isinstance(result, TwotierError):
+            busy.lane.failed(parcel, result)
         else:
-            busy.lane.answered(parcel, scores)
+            busy.lane.answered(parcel, result)
 
 
 class _Busy:

@@ -3,8 +3,8 @@
 It does no I/O: the clock, the sender and the sizes are handed in, and it is told what became of each parcel. Its rules:
 
 1. A parcel is sent as soon as a slot is free, never on a timer: an idle lane adds no wait, and a busy one batches by itself.
-2. A parcel takes at most `max_rows`, which callers share evenly, and one slot is kept from those of whom rows were sent before: so one
-   caller's ten thousand rows hold up nobody's single row.
+2. A parcel takes at most `max_rows`, which callers share evenly. One slot is kept from calls that are longer than a parcel, and while the
+   lane gives way (`precedence.py`) they have none: so one caller's ten thousand rows hold up nobody's single row.
 3. No row is sent after its caller's deadline, or once its caller has left.
 4. A lane is bounded: rows beyond `max_queued`, and rows that cannot be answered in their time at the pace of late, are refused at once.
 5. A parcel that fails in a way that may be the fault of one caller's rows is halved and sent again, until only the guilty are left.
@@ -25,8 +25,9 @@ from twotier.gateway.parcels import Call, Parcel, Part, joined
 
 __all__ = ["Lane", "Sizes"]
 
-_MAX_CELLS = 4096
-"""Values in a parcel of more than one row: wide rows cost as much as so many more."""
+_MAX_CELLS = 512
+_MAX_CELLS_ALONE = 4096
+"""Values in a parcel of more than one row, since wide rows cost as much as so many more: beside short calls, and where there are none."""
 
 _LEARNING = 0.2
 """How much one parcel says about the lane's pace, and how much the ones before it do."""
@@ -68,6 +69,12 @@ class Lane:
         self.queued = 0
         """Rows that wait."""
 
+        self.gives_way = False
+        """Whether calls of which some rows were sent wait; `pump` when it is over."""
+
+        self.alone = False
+        """Whether no short call of any lane would wait for a large parcel."""
+
         self.under_way: set[Parcel] = set()
         """Parcels that have been sent and are not back. Of one that comes back twice, only the first time counts."""
 
@@ -82,7 +89,7 @@ class Lane:
     @property
     def max_rows(self) -> int:
         """Rows in a parcel."""
-        return max(1, min(self._sizes.max_rows, _MAX_CELLS // self._width))
+        return max(1, min(self._sizes.max_rows, (_MAX_CELLS_ALONE if self.alone else _MAX_CELLS) // self._width))
 
     def admit(self, rows: Sequence[list[Any]], deadline: float, settle: Callable[[Call], None]) -> Call:
         """Queue a caller's rows; `pump` sends them. Raises Overloaded and UpstreamTimeout."""
@@ -163,8 +170,9 @@ class Lane:
             if parcel.parts:
                 parcel.sent = now
                 return parcel
-        longer = sum(parcel.continues for parcel in self.under_way)
-        parts = self._take(now, (self._begun, self._new) if longer < max(1, self._sizes.slots - 1) else (self._new,))
+        longer = sum(not parcel.whole for parcel in self.under_way)
+        stay = self.gives_way or longer >= max(1, self._sizes.slots - 1)
+        parts = self._take(now, (self._new,) if stay else (self._begun, self._new))
         if not parts:
             return None
         # One guilty caller among n is found in log2(n) halvings, of which each makes two parcels.

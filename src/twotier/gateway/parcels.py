@@ -88,11 +88,11 @@ class Parcel:
     allowance: list[int]
     """How many more parcels may be made of the first one that this one is a part of; shared by all of them."""
 
-    continues: bool = field(init=False)
-    """Whether it has rows of a caller of whom others were sent before."""
+    whole: bool = field(init=False)
+    """Whether it has all rows of each of its callers."""
 
     def __post_init__(self) -> None:
-        self.continues = any(part.start for part in self.parts)
+        self.whole = all(part.stop - part.start == len(part.call.rows) for part in self.parts)
 
     @property
     def rows(self) -> list[list[Any]]:

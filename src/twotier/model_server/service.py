@@ -32,6 +32,7 @@ from twotier.model_server.scoring import refusal, score
 from twotier.model_server.settings import ModelServerSettings
 from twotier.model_server.shelf import Shelf
 from twotier.model_server.watcher import Watcher
+from twotier.reasons import REASONS
 from twotier.registry import ANYWHERE, Registry, RegistrySettings
 from twotier.settings import SharedSettings
 from twotier.wire import Alias, AliasMove, Block, Card, Info, Move, Refused, Scored
@@ -43,6 +44,9 @@ __all__ = ["ModelServer", "open_registry"]
 
 MAX_BLOCKS = 64
 """How many blocks BentoML may merge into one batch. A gateway has few calls in flight, so this is a bound and not a target."""
+
+QUICK_ROWS = 8
+"""So many rows are scored where they are, if their models only calculate: a thread would take longer to be woken and heard than they do."""
 
 MAX_MOVES = 100
 """How many moves of an alias are told."""
@@ -143,7 +147,13 @@ class ModelServer:
     )
     async def score(self, blocks: list[Block]) -> list[Scored | Refused]:
         """Answer each block, in order."""
+        if sum(len(block.rows) for block in blocks) <= QUICK_ROWS and all(map(self._is_quick, blocks)):
+            return self._score(blocks)
         return await asyncio.get_running_loop().run_in_executor(self._scoring, self._score, blocks)
+
+    def _is_quick(self, block: Block) -> bool:
+        scorer = self._shelf.loaded(block.family, block.version)
+        return scorer is not None and scorer.quick and REASONS not in block.wanted
 
     def _score(self, blocks: list[Block]) -> list[Scored | Refused]:
         results = score(blocks, self._shelf.scorer, time.monotonic)

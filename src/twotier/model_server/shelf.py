@@ -52,6 +52,9 @@ class Shelf:
         self._max_loaded = max_loaded
         self._retry_seconds = retry_seconds
         self._clock = clock
+        # What the ledger said when it was last read, and its state right before that: reading it holds up callers for milliseconds.
+        self._state: object = None
+        self._read: dict[str, tuple[Sequence[Version], Mapping[str, str]]] = {}
         self._views: dict[str, _View] = {}
         self._lock = threading.Lock()
         self._loaded: OrderedDict[Key, Scorer] = OrderedDict()
@@ -91,16 +94,22 @@ class Shelf:
 
     def has(self, family: str, name: str) -> bool:
         """Whether `scorer` would answer at once, without reading the ledger or the store."""
+        alias = self._views.get(family, _View()).aliases.get(name)
+        return (alias is not None and alias.serving is None) or self.loaded(family, name) is not None
+
+    def loaded(self, family: str, name: str) -> Scorer | None:
+        """What answers for a version or an alias, if it is in memory."""
         view = self._views.get(family, _View())
-        alias = view.aliases.get(name)
-        if alias is not None:
-            return alias.serving is None or (family, alias.serving) in self._loaded
-        return name in view.names and (family, view.names[name].name) in self._loaded
+        alias, version = view.aliases.get(name), view.names.get(name)
+        return self._loaded.get((family, (alias.serving if alias else version and version.name) or ""))
 
     def refresh(self) -> None:
         """Read the ledger and follow its aliases. Raises what the registry raises if it cannot be read: what is loaded goes on serving."""
-        read = {family: (self._registry.versions(family), self._registry.aliases(family)) for family in self._registry.families}
-        for family, (versions, aliases) in read.items():
+        state = self._registry.state()
+        if state != self._state:
+            self._read = {family: (self._registry.versions(family), self._registry.aliases(family)) for family in self._registry.families}
+            self._state = state
+        for family, (versions, aliases) in self._read.items():
             before = self._views.get(family, _View()).aliases
             followed = {alias: self._follow(family, alias, version, before.get(alias)) for alias, version in aliases.items()}
             self._views[family] = _View(followed, versions, _names(versions))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -27,6 +28,15 @@ from twotier.registry.tables import AliasMoveRow, AliasRow, MetricRow, VersionRo
 
 Publish = Callable[[int, datetime], tuple[Card, str]]
 """Given a number and a time: puts the artefact in its place, and gives its card and the SHA-256 of its manifest."""
+
+_STATE = select(
+    func.count(VersionRow.id),
+    func.max(VersionRow.created_at),
+    func.count(VersionRow.gate_passed),
+    func.sum(case((VersionRow.gate_passed.is_(True), 1), else_=0)),
+    select(func.max(AliasMoveRow.id)).scalar_subquery(),
+)
+"""Versions are added, judged and, before that, taken away; aliases are moved."""
 
 
 class Ledger:
@@ -94,6 +104,11 @@ class Ledger:
             row.gate_passed, row.gate_findings = report.passed, list(report.findings)
             session.flush()
             return row.record()
+
+    def state(self) -> tuple[Any, ...]:
+        """What is another whenever `versions` or `aliases` of any family are, and costs a tenth of reading them."""
+        with self._engine.connect() as connection:
+            return tuple(connection.execute(_STATE).one())
 
     def versions(self, family: str) -> list[Version]:
         """Give the family's versions, newest first."""

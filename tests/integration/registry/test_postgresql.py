@@ -85,9 +85,13 @@ def test_migrations(url: str) -> None:
 def test_life_of_a_version(url: str, tmp_path: Path) -> None:
     """Publish, judge, promote, look up, load and mirror do the same as with SQLite; times come back in UTC."""
     registry = opened(tmp_path, ledger_url=url)
+    states = [registry.state()]
     version = publish(registry)
+    states.append(registry.state())
     publish(registry, gate=None)
+    states.append(registry.state())
     registry.promote("iris", "champion", "log_reg_latest", who="Ada", why="first")
+    assert 4 == len({*states, registry.state(), registry.state()})
     assert version == registry.version("iris", "champion") == registry.versions("iris")[1]
     assert (METRICS, PASSED, "log_reg_1") == (version.metrics, version.gate, registry.load("iris", "champion").card.version)
     (move,) = registry.history("iris", "champion")

@@ -88,11 +88,10 @@ def rig(data: Path, max_loaded: int = 8) -> Iterator[Rig]:
 
 @contextlib.contextmanager
 def unreadable_ledger(data: Path) -> Iterator[None]:
-    """While the block lasts, whoever reads the ledger's aliases fails."""
+    """While the block lasts, whoever reads the ledger fails."""
     with contextlib.closing(sqlite3.connect(data / "database.sqlite", isolation_level=None)) as connection:
-        (table,) = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if name.endswith("alias")]
-        connection.execute(f"ALTER TABLE {table} RENAME TO hidden")
+        connection.execute("ALTER TABLE version RENAME TO hidden")
         try:
             yield
         finally:
-            connection.execute(f"ALTER TABLE hidden RENAME TO {table}")
+            connection.execute("ALTER TABLE hidden RENAME TO version")

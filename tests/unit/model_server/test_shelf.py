@@ -13,7 +13,7 @@ from tests.unit.model_server.shelves import rig, unreadable_ledger
 from tests.unit.registry.kit import FAILED, PASSED, publish
 from tests.versions import MODEL, artefact, flip_byte, promote
 from twotier.errors import DigestMismatch, NotServable, UnknownFamily, UnknownVersion
-from twotier.registry import GateReport
+from twotier.registry import GateReport, Version
 from twotier.wire import AliasInfo
 
 
@@ -42,6 +42,36 @@ def test_pinned_version_is_loaded_on_demand_and_once(data: Path) -> None:
         assert ["log_reg_4", "log_reg_4"] == [made.answers("log_reg_4"), made.answers("log_reg_latest")]
         assert ["log_reg_1", "log_reg_4"] == made.registry.loads
         assert made.shelf.has("iris", "log_reg_4") and made.shelf.has("iris", "log_reg_latest")
+
+
+def test_what_is_in_memory_can_be_had_without_asking_for_it(data: Path) -> None:
+    """By any of its names; what is not is not loaded for it."""
+    with rig(data) as made:
+        held = made.shelf.scorer("iris", "champion")
+        assert held is made.shelf.loaded("iris", "champion") is made.shelf.loaded("iris", "log_reg_1")
+        for family, name in (("iris", "log_reg_4"), ("iris", "log_reg_latest"), ("iris", "nobody"), ("roses", "champion")):
+            assert made.shelf.loaded(family, name) is None
+        assert ["log_reg_1"] == made.registry.loads
+
+
+def test_a_ledger_that_did_not_change_is_not_read_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it would hold up callers for milliseconds, twice a second. What changed is seen at the next look."""
+    with rig(data) as made:
+        reads: list[str] = []
+        versions = made.registry.versions
+
+        def read(family: str) -> list[Version]:
+            reads.append(family)
+            return versions(family)
+
+        monkeypatch.setattr(made.registry, "versions", read)
+        for _ in range(3):
+            made.shelf.refresh()
+        assert [] == reads
+        promote(data, "log_reg_2")
+        made.shelf.refresh()
+        assert ["iris"] == [family for family in reads if family == "iris"]
+        assert "log_reg_2" == made.champion().serving
 
 
 def test_least_recently_used_version_leaves(data: Path) -> None:

@@ -267,6 +267,31 @@ def test_tidy_takes_away_one_version_that_was_never_judged(registry: Registry, d
     assert "log_reg_4" == publish(registry).name
 
 
+def test_state_is_another_whenever_something_changed(registry: Registry) -> None:
+    """Whoever follows the ledger reads it then, and only then."""
+    changes: list[Callable[[], object]] = [
+        lambda: publish(registry, gate=None),
+        lambda: registry.record_gate(registry.version("iris", "log_reg_1"), FAILED),
+        lambda: registry.record_gate(registry.version("iris", "log_reg_1"), PASSED),
+        lambda: registry.promote("iris", "champion", "log_reg_1", who="Ada"),
+        lambda: publish(registry, gate=None),
+        lambda: registry.tidy("iris", "log_reg", registry.version("iris", "log_reg_2").manifest_sha256),
+        lambda: publish(registry, gate=None),
+    ]
+    states = [registry.state()]
+    for change in changes:
+        change()
+        registry.versions("iris")
+        registry.aliases("iris")
+        states.append(registry.state())
+        assert states[-1] == registry.state()
+    # Where a version was taken away there is as much as before it came; and one that takes its place is not taken for it.
+    (*_, before, with_it, without, another) = states
+    assert before == without
+    assert len({*states}) == len(states) - 1
+    assert another != with_it
+
+
 def test_broken_version_is_not_promoted(registry: Registry, data: Path) -> None:
     """A version that does not load is not promoted, and the alias stays where it was."""
     for _ in range(2):

@@ -25,11 +25,12 @@ concerns one block may raise: it is answered in that block's own result.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from twotier.card import Card
 
@@ -69,13 +70,24 @@ class Block(_Message):
     version: str = Field(description="A version (`log_reg_1`) or an alias (`champion`, `latest`).")
     rows: list[list[Any]] = Field(description="One list per row: the values in feature order.")
     wanted: list[str] = Field(default=[], description="Fields on request that the answers are to have.")
-    budget_ms: float | None = Field(default=None, description="How long the answer is still wanted, from arrival, in milliseconds.")
+    budget_ms: float | list[float] | None = Field(
+        default=None, description="How long answers are still wanted, from arrival, in milliseconds: one for all rows or one for each."
+    )
     # BentoML validates a block on arrival, before it queues it: this is the moment that the budget runs from.
     _arrived: float = PrivateAttr(default_factory=time.monotonic)
 
-    def expired(self, now: float) -> bool:
-        """Whether nobody waits for the answer any more; `now` is `time.monotonic()`."""
-        return self.budget_ms is not None and (now - self._arrived) * 1000 >= self.budget_ms
+    @model_validator(mode="after")
+    def _budgets_fit(self) -> Self:
+        if isinstance(self.budget_ms, list) and len(self.budget_ms) != len(self.rows):
+            raise ValueError(f"{len(self.budget_ms)} budgets for {len(self.rows)} rows")
+        return self
+
+    def late(self, now: float) -> Collection[int]:
+        """The indexes of the rows for whose answers nobody waits any more; `now` is `time.monotonic()`."""
+        passed, budget = (now - self._arrived) * 1000, self.budget_ms
+        if isinstance(budget, list):
+            return [row for row, left in enumerate(budget) if passed >= left]
+        return () if budget is None or passed < budget else range(len(self.rows))
 
 
 class Refusal(StrEnum):
@@ -104,10 +116,11 @@ class Refused(_Message):
 
 
 class RowFault(_Message):
-    """One row of a block that could not be scored; its neighbours are not affected."""
+    """One row of a block that was not scored; its neighbours are not affected."""
 
     row: int = Field(description="Index into the block's rows.")
     detail: str
+    late: bool = Field(default=False, description="Whether it was not scored since nobody waits for its answer any more.")
 
 
 class Scored(_Message):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,10 @@ import pytest
 
 from tests.e2e.tiers import STARTING
 from tests.processes import Tier, model_server
+from tests.carrying import carried
 from twotier.errors import UpstreamError
 from twotier.families.iris import FAMILY
-from twotier.gateway.forwarding import Ask, Timing
+from twotier.gateway.forwarding import Ask
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
@@ -58,7 +58,7 @@ async def failures(back: Tier, calls: int, pool_idle_seconds: float, retry_share
         async def caller() -> None:
             for _ in range(calls // CALLERS):
                 try:
-                    await upstream.score(Ask(FAMILY, "champion"), [[5.0, 2.0, 3.0, 4.0]], time.monotonic() + 60, Timing())
+                    await carried(upstream, Ask(FAMILY, "champion"), [[5.0, 2.0, 3.0, 4.0]], 60)
                 except UpstreamError as error:
                     failed[str(error)] += 1
                 await asyncio.sleep(KEEP_ALIVE + random.uniform(-SPREAD, SPREAD))

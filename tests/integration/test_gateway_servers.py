@@ -16,12 +16,14 @@ import pytest
 from tests import zoo
 from tests.integration.model_server_calls import PATIENCE
 from tests.processes import free_port
+from tests.carrying import carried
 from twotier.errors import CircuitOpen, UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY
 from twotier.gateway import exchange
+from twotier.gateway import upstream as upstream_module
 from twotier.gateway.breaker import PAUSE_SECONDS, STRIKES, State
 from twotier.gateway.catalogue import Catalogue
-from twotier.gateway.forwarding import Ask, Scores, Timing
+from twotier.gateway.forwarding import Ask, Scores
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.retrying import RESERVE
 from twotier.gateway.server import MISSES
@@ -51,7 +53,7 @@ async def opened(*keepers: zoo.Keeper, **settings: Any) -> AsyncIterator[tuple[U
 
 async def score(upstream: Upstream, version: str = "champion", seconds: float = 30.0) -> Scores:
     """Score one row."""
-    return await upstream.score(Ask(FAMILY, version), [ROW], time.monotonic() + seconds, Timing())
+    return await carried(upstream, Ask(FAMILY, version), [ROW], seconds)
 
 
 async def outcomes(*calls: Awaitable[Any]) -> list[str]:
@@ -178,7 +180,8 @@ async def test_there_is_no_second_attempt_after_the_deadline(
         await zoo.UNAVAILABLE["closes"](keeper, asked, writer)
 
     first.habit = break_off_later
-    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
+    for module in (exchange, upstream_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
     async with opened(*keepers) as (upstream, _):
         assert [expected] == await outcomes(score(upstream, seconds=100))
 
@@ -186,6 +189,35 @@ async def test_there_is_no_second_attempt_after_the_deadline(
     # Each is told how much time is left, and scores nothing for a caller who will be gone.
     left = [asked.message["blocks"][0]["budget_ms"] / 1000 for asked in (*first.scored(), *second.scored())]
     assert all(100 - passed - 25 < seconds <= 100 - passed for passed, seconds in zip((0, passing), left, strict=False))
+
+
+async def test_a_second_attempt_leaves_out_rows_that_nobody_waits_for(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
+    """Of three callers one leaves and one is late while the first model server breaks off: the second one is asked for the third's row."""
+    first, second = keepers
+    first.habit = zoo.UNAVAILABLE["closes"]
+    patient, times = time.monotonic() + 30, 0
+
+    def deadlines() -> list[float]:
+        nonlocal times
+        times += 1
+        return [patient] * 3 if times == 1 else [0.0, patient, time.monotonic() - 0.001]
+
+    rows = [[1.0, 2.0, 3.0, 4.0], ROW, [4.0, 3.0, 2.0, 1.0]]
+    async with opened(*keepers) as (upstream, _):
+        scores = await upstream.carry(Ask(FAMILY, "champion"), rows, deadlines)
+    assert ([rows], [[ROW]]) == ([asked.rows for asked in first.scored()], [asked.rows for asked in second.scored()])
+    assert [False, True, False] == [answer is not None for answer in scores.answers]
+
+
+async def test_there_is_no_second_attempt_if_nobody_waits_any_more(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
+    """However long they would have waited."""
+    first, second = keepers
+    first.habit = zoo.UNAVAILABLE["closes"]
+    left = iter([time.monotonic() + 30, 0.0])
+    async with opened(*keepers) as (upstream, _):
+        with pytest.raises(UpstreamTimeout):
+            await upstream.carry(Ask(FAMILY, "champion"), [ROW], lambda: [next(left)])
+    assert (1, 0) == (len(first.scored()), len(second.scored()))
 
 
 async def test_there_is_no_second_attempt_after_a_deadline_that_passed_meanwhile(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +16,10 @@ from tests import zoo
 from tests.asking import ask, post
 from tests.integration.model_server_calls import eventually
 from tests.processes import gateway
+from tests.carrying import carried
 from twotier.errors import UpstreamUnavailable
 from twotier.families.iris import FAMILY
-from twotier.gateway.forwarding import Ask, Timing
+from twotier.gateway.forwarding import Ask
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
@@ -82,7 +82,7 @@ async def test_who_is_not_trusted_gets_no_rows(keeper: zoo.Keeper, asked_for: li
     url = f"https://model.test:{keeper.port}"
     async with Upstream(GatewaySettings(model_servers=[url], connect_seconds=30), Metrics(), names) as upstream:
         with pytest.raises(UpstreamUnavailable):
-            await upstream.score(Ask(FAMILY, "champion"), [[5.0, 2.0, 3.0, 4.0]], time.monotonic() + 10, Timing())
+            await carried(upstream, Ask(FAMILY, "champion"), [[5.0, 2.0, 3.0, 4.0]], 10)
 
     assert (["model.test"], []) == (asked_for, keeper.asked)
 

@@ -12,10 +12,11 @@ import pytest_asyncio
 
 from tests import zoo
 from tests.processes import free_port
+from tests.carrying import carried
 from twotier.errors import NotServable, UnknownVersion, UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY
 from twotier.gateway.catalogue import Catalogue
-from twotier.gateway.forwarding import Ask, Scores, Timing
+from twotier.gateway.forwarding import Ask, Scores
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
@@ -47,7 +48,7 @@ def acquired(upstream: Upstream) -> set[Any]:
 
 async def score(upstream: Upstream, version: str = "champion", seconds: float = 30.0, rows: list[list[Any]] = ROWS) -> Scores:
     """Score the rows."""
-    return await upstream.score(Ask(FAMILY, version), rows, time.monotonic() + seconds, Timing())
+    return await carried(upstream, Ask(FAMILY, version), rows, seconds)
 
 
 async def assert_well(keeper: zoo.Keeper, upstream: Upstream) -> None:
@@ -149,6 +150,17 @@ async def test_the_remaining_budget_travels_with_the_rows(keeper: zoo.Keeper, up
     assert ("iris", "champion", ROWS) == (block["family"], block["version"], block["rows"])
     assert 900_000 < block["budget_ms"] <= 1_000_000
     assert "accept-encoding" not in keeper.asked[-1].headers
+
+
+async def test_every_row_has_its_own_budget(keeper: zoo.Keeper, upstream: Upstream) -> None:
+    """If they differ; a row whose caller is late is not sent at all, and has no answer."""
+    now = time.monotonic()
+    scores = await upstream.carry(Ask(FAMILY, "champion"), [*ROWS, *ROWS], lambda: [now + 1000, now - 1, now + 500, now + 1000])
+    (block,) = keeper.asked[-1].message["blocks"]
+
+    assert [ROWS[0], *ROWS] == block["rows"]
+    assert [True, True, True] == [least < budget <= least + 100_000 for least, budget in zip((9e5, 4e5, 9e5), block["budget_ms"])]
+    assert [True, False, True, True] == [answer is not None for answer in scores.answers]
 
 
 async def test_connections_are_kept(keeper: zoo.Keeper, upstream: Upstream) -> None:

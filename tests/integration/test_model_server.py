@@ -113,12 +113,13 @@ def test_only_the_guilty_row_has_a_fault(server: Tier) -> None:
 def test_what_nobody_waits_for_is_not_scored(server: Tier) -> None:
     """A block whose budget runs out while the model is busy is refused when its turn comes; one with time left is answered."""
 
-    def behind_a_sleeper(budget_ms: float) -> Any:
+    def behind_a_sleeper(budget_ms: float | list[float]) -> Any:
         before = metric(server.url, 'model_server_rows_total{family="slow",outcome="answered".*')
         sleeper = threading.Thread(target=score, args=(server.url, block([1.0, 1.0], family="slow")))
         sleeper.start()
         assert eventually(lambda: metric(server.url, 'bentoml_service_request_in_progress{endpoint="/score".*') >= 1)
-        (result,) = score(server.url, block([2.0, 0.0], family="slow", budget_ms=budget_ms))
+        rows = [[2.0, 0.0]] * (len(budget_ms) if isinstance(budget_ms, list) else 1)
+        (result,) = score(server.url, block(*rows, family="slow", budget_ms=budget_ms))
         sleeper.join()
         return result, metric(server.url, 'model_server_rows_total{family="slow",outcome="answered".*') - before
 
@@ -126,6 +127,10 @@ def test_what_nobody_waits_for_is_not_scored(server: Tier) -> None:
     assert ("expired", 1) == (result["refused"], scored)
     result, scored = behind_a_sleeper(60_000)
     assert (True, 2) == (result["answers"][0]["positive"], scored)
+    result, scored = behind_a_sleeper([50, 60_000])
+    assert ([None, True], 2) == ([answer and answer["positive"] for answer in result["answers"]], scored)
+    assert [(0, True)] == [(fault["row"], fault["late"]) for fault in result["faults"]]
+    assert 1 == metric(server.url, 'model_server_rows_total{family="slow",outcome="late".*')
 
 
 def test_row_of_any_kind_is_a_fault_at_worst(server: Tier) -> None:

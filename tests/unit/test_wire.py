@@ -36,6 +36,7 @@ MESSAGES = [
     Scored(version="log_reg_1", answers=[{"output": "a"}, None], faults=[RowFault(row=1, detail="no")]),
     INFO,
     card(),
+    Block(family="iris", version="champion", rows=[[5.1], [4.9]], budget_ms=[12.5, 0]),
 ]
 
 
@@ -59,23 +60,35 @@ def test_result_of_a_block_is_told_apart() -> None:
         assert message == either.validate_json(message.model_dump_json())
 
 
-def test_block_expires_when_its_budget_is_spent() -> None:
-    """The budget runs from the block's arrival; before its end the block is wanted, at its end no more."""
+def test_rows_are_late_when_their_budget_is_spent() -> None:
+    """The budget runs from the block's arrival; before its end the rows are wanted, at its end no more."""
     before = time.monotonic()
-    block = Block(family="iris", version="champion", rows=[], budget_ms=1000)
+    block = Block(family="iris", version="champion", rows=[[1], [2]], budget_ms=1000)
     after = time.monotonic()
-    assert not block.expired(before + 0.999)
-    assert block.expired(after + 1.001)
+    assert [] == [*block.late(before + 0.999)]
+    assert [0, 1] == [*block.late(after + 1.001)]
 
 
-def test_block_without_a_budget_never_expires() -> None:
+def test_each_row_may_have_a_budget_of_its_own() -> None:
+    """One is late, and the next is not."""
+    block = Block(family="iris", version="champion", rows=[[1], [2], [3]], budget_ms=[1000, 3000, 0])
+    assert [[2], [0, 2], [0, 1, 2]] == [[*block.late(time.monotonic() + seconds)] for seconds in (0, 2, 4)]
+
+
+def test_budgets_that_are_not_one_for_each_row_are_refused() -> None:
+    """Nobody can say whose they are."""
+    with pytest.raises(ValidationError, match="1 budgets for 2 rows"):
+        Block(family="iris", version="champion", rows=[[1], [2]], budget_ms=[1000])
+
+
+def test_block_without_a_budget_is_never_late() -> None:
     """Without a budget, somebody waits for ever."""
-    assert not Block(family="iris", version="champion", rows=[]).expired(time.monotonic() + 1e9)
+    assert [] == [*Block(family="iris", version="champion", rows=[[1]]).late(time.monotonic() + 1e9)]
 
 
-def test_spent_budget_has_expired_on_arrival() -> None:
+def test_spent_budget_is_late_on_arrival() -> None:
     """A budget of nought is over before anything is scored."""
-    assert Block(family="iris", version="champion", rows=[], budget_ms=0).expired(time.monotonic())
+    assert [0] == [*Block(family="iris", version="champion", rows=[[1]], budget_ms=0).late(time.monotonic())]
 
 
 def test_arrival_is_not_sent() -> None:

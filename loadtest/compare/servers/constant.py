@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 
@@ -10,7 +11,7 @@ from twotier.errors import UpstreamUnavailable
 from twotier.families import Families
 from twotier.gateway import __main__ as gateway
 from twotier.gateway.app import create_app
-from twotier.gateway.forwarding import Ask, Scores, Timing
+from twotier.gateway.forwarding import Ask, Scores
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.upstream import Upstream
@@ -20,7 +21,7 @@ from twotier.wire import Info
 class Constant(Upstream):
     """Answers every row as the first example is answered, without a hop."""
 
-    async def score(self, ask: Ask, rows: list[list[object]], deadline: float, timing: Timing) -> Scores:
+    async def carry(self, ask: Ask, rows: Sequence[list[object]], deadlines: Callable[[], Sequence[float]]) -> Scores:
         """Always the same."""
         answer = ask.family.answer.model_validate(ask.family.examples[0].answer)
         return Scores("log_reg_1", [answer] * len(rows))

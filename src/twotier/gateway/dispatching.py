@@ -1,4 +1,4 @@
-"""The lanes at work: callers wait in them, and their rows travel together through another `Forward`."""
+"""The lanes at work: callers wait in them, and their rows travel together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from structlog import get_logger
 
 from twotier.errors import Overloaded, TwotierError, UpstreamTimeout, UpstreamUnavailable
-from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
+from twotier.gateway.forwarding import Ask, Carry, Scores, Timing
 from twotier.gateway.lanes import Lane, Sizes
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.parcels import Call, Parcel
@@ -37,9 +37,9 @@ _Key = tuple[str, str, frozenset[str]]
 class Dispatching:
     """A `Forward` that merges the rows of equal asks."""
 
-    def __init__(self, forward: Forward, sizes: Sizes, servers: Callable[[], int], metrics: Metrics) -> None:
+    def __init__(self, carrier: Carry, sizes: Sizes, servers: Callable[[], int], metrics: Metrics) -> None:
         """`sizes.slots` is meant for one model server; `servers` says how many there are now."""
-        self._forward = forward
+        self._carrier = carrier
         self._sizes = Sizes(sizes.slots, sizes.max_rows, sizes.max_queued)
         self._slots_per_server = sizes.slots
         self._servers = servers
@@ -126,7 +126,7 @@ class Dispatching:
         try:
             for _ in range(0 if parcel.whole else _TURNS):
                 await asyncio.sleep(0)
-            result = await self._forward.score(busy.ask, parcel.rows, parcel.deadline, Timing())
+            result = await self._carrier.carry(busy.ask, parcel.rows, parcel.deadlines)
         except TwotierError as error:
             result = error
         except asyncio.CancelledError:

@@ -34,9 +34,6 @@ class Message:
     limit: int
     """Most bytes that an answer may have."""
 
-    block: dict[str, Any] | None = None
-    """The part of the content that is told, each time anew, how many milliseconds are left."""
-
 
 def open_session(settings: GatewaySettings, *, pooled: bool) -> aiohttp.ClientSession:
     """A session that keeps connections, or one that makes a new one for each exchange."""
@@ -76,8 +73,6 @@ async def exchange(
     left = message.deadline - time.monotonic()
     if left <= 0:
         raise UpstreamTimeout("the call's budget was spent before the model server could be asked")
-    if message.block is not None:
-        message.block["budget_ms"] = left * 1000
     timeout = aiohttp.ClientTimeout(total=left, sock_connect=min(connect_seconds, left), ceil_threshold=math.inf)
     try:
         async with session.post(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from twotier.family import Answer, Family
 
-__all__ = ["CHALLENGER_ALIAS", "DEFAULT_ALIAS", "Ask", "Forward", "Scores", "Timing"]
+__all__ = ["CHALLENGER_ALIAS", "DEFAULT_ALIAS", "Ask", "Carry", "Forward", "Scores", "Timing"]
 
 DEFAULT_ALIAS = "champion"
 """What answers callers who pin no version."""
@@ -78,5 +78,16 @@ class Forward(Protocol):
         """Score rows of values in feature order by `deadline` (`time.monotonic()`); add to `timing`, even if it fails.
 
         Raises UnknownVersion, NotServable and UpstreamError.
+        """
+        ...  # pragma: no cover - a protocol's body never runs
+
+
+class Carry(Protocol):
+    """Has rows of several callers scored in one call."""
+
+    async def carry(self, ask: Ask, rows: Sequence[list[Any]], deadlines: Callable[[], Sequence[float]]) -> Scores:
+        """Score rows. `deadlines` gives, whenever it is asked, until when each row's answer is waited for; 0 if nobody waits any more.
+
+        Such rows are not sent, not even in a second attempt, and have no answer. Raises as `Forward` does.
         """
         ...  # pragma: no cover - a protocol's body never runs

@@ -135,7 +135,10 @@ class Lane:
         at = 0
         for part in parcel.parts:
             call, count = part.call, part.stop - part.start
-            if call.ended is None:
+            if call.ended is None and self._clock() >= call.deadline:
+                # Its timer is about to say so. The model server may have left the rows out.
+                self._settle(call, call.late())
+            elif call.ended is None:
                 self._fill_in(part, scores, at)
             at += count
         self.pump("freed")

@@ -106,10 +106,10 @@ class Parcel:
         """How many rows."""
         return sum(part.stop - part.start for part in self.parts)
 
-    @property
-    def deadline(self) -> float:
-        """When the last of its callers stops waiting."""
-        return max(part.call.deadline for part in self.parts)
+    def deadlines(self) -> list[float]:
+        """Until when each row's answer is waited for; 0 if nobody waits any more."""
+        due = ((part.call.deadline if part.call.ended is None else 0.0, part.stop - part.start) for part in self.parts)
+        return [deadline for deadline, count in due for _ in range(count)]
 
 
 def joined(parts: list[Part]) -> list[Part]:

@@ -87,7 +87,9 @@ def read_scores(ask: Ask, count: int, body: bytes) -> Scores | Refused:
     if sorted(fault.row for fault in result.faults) != unanswered:
         raise UpstreamInvalid("the model server's faults are not those of the rows that it did not answer")
     for fault in result.faults:
-        _log.info("row not scored", family=ask.family.name, version=result.version, row=fault.row, why=fault.detail)
+        # Whoever sent a late row was told that it is late when it was.
+        if not fault.late:
+            _log.info("row not scored", family=ask.family.name, version=result.version, row=fault.row, why=fault.detail)
     return Scores(result.version, cast(list[Answer | None], result.answers), result.model_ms / 1000)
 
 

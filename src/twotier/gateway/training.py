@@ -69,8 +69,9 @@ class Training:
         if self._upstream is None:
             raise TrainingNotOffered("this gateway knows of no training service: set GATEWAY_TRAINING_SERVER to its base URL")
         deadline = time.monotonic() + self._budget_seconds + more_seconds
+        order = Message(path, message, deadline, _MAX_JOB)
         try:
-            return await self._upstream.call(Message(path, message, deadline, _MAX_JOB), read_job, family, pure=pure)
+            return await self._upstream.call(lambda: (order, read_job), family, pure=pure)
         except UpstreamError as error:
             if isinstance(error, TrainingUnavailable):
                 raise

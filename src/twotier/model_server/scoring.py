@@ -5,8 +5,8 @@ BentoML hands over the blocks of many calls at once. Whatever is wrong with one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -33,11 +33,14 @@ _REFUSALS = {
     NotExplainable: Refusal.NOT_EXPLAINABLE,
 }
 
+_LATE = "its budget was used up before it could be scored"
+_TOO_LATE = TimeoutError(_LATE)
+
 _log = structlog.get_logger()
 
 
 def score(blocks: Sequence[Block], find: Find, clock: Callable[[], float]) -> list[Scored | Refused]:
-    """Answer each block, in order. Blocks for one version are scored together, once; expired ones are not scored at all.
+    """Answer each block, in order. Blocks for one version are scored together, once; rows that are late are not scored at all.
 
     Those that want reasons are scored apart from those that do not: reasons cost much more than answers.
     """
@@ -51,10 +54,10 @@ def score(blocks: Sequence[Block], find: Find, clock: Callable[[], float]) -> li
             results[index] = refusal(error, family=block.family, version=block.version)
     for (scorer, explain), members in groups.items():
         now = clock()
-        late = [index for index in members if blocks[index].expired(now)]
-        results.update(dict.fromkeys(late, Refused(refused=Refusal.EXPIRED, detail="its budget was used up before it could be scored")))
-        wanted = [index for index in members if index not in results]
-        results.update(zip(wanted, _score_group(scorer, explain, [blocks[index] for index in wanted], clock), strict=True))
+        due = [(index, _Due(blocks[index], blocks[index].late(now))) for index in members]
+        results.update((index, Refused(refused=Refusal.EXPIRED, detail=_LATE)) for index, each in due if each.nobody)
+        wanted = {index: each for index, each in due if not each.nobody}
+        results.update(zip(wanted, _score_group(scorer, explain, [*wanted.values()], clock), strict=True))
     return [results[index] for index in range(len(blocks))]
 
 
@@ -67,16 +70,39 @@ def refusal(error: Exception, **subject: str) -> Refused:
     return Refused(refused=Refusal.FAILED, detail=f"{type(error).__name__}: see the model server's log")
 
 
-def _score_group(scorer: Scorer, explain: bool, blocks: Sequence[Block], clock: Callable[[], float]) -> Iterator[Scored | Refused]:
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A block, and which of its rows nobody waits for any more."""
+
+    block: Block
+    late: Collection[int]
+
+    @property
+    def nobody(self) -> bool:
+        """Whether that is all of them."""
+        return bool(self.late) and len(self.late) == len(self.block.rows)
+
+    @property
+    def rows(self) -> Sequence[list[Any]]:
+        """Those that are to be scored."""
+        rows = self.block.rows
+        return [row for at, row in enumerate(rows) if at not in self.late] if self.late else rows
+
+    def with_late(self, answers: Iterator[Answer | Exception]) -> Iterator[Answer | Exception]:
+        """What became of every row, given what became of those."""
+        return (_TOO_LATE if at in self.late else next(answers) for at in range(len(self.block.rows)))
+
+
+def _score_group(scorer: Scorer, explain: bool, due: Sequence[_Due], clock: Callable[[], float]) -> Iterator[Scored | Refused]:
     subject = {"family": scorer.family.name, "version": scorer.card.version}
     begun = clock()
     try:
-        answers = iter(scorer.answers([row for block in blocks for row in block.rows], explain=explain))
+        answers = iter(scorer.answers([row for each in due for row in each.rows], explain=explain))
     except Exception as error:
-        return iter([refusal(error, **subject)] * len(blocks))
+        return iter([refusal(error, **subject)] * len(due))
     model_ms = (clock() - begun) * 1000
     hidden = set(scorer.family.on_request)
-    return (_block_result(islice(answers, len(block.rows)), hidden.difference(block.wanted), subject, model_ms) for block in blocks)
+    return (_block_result(each.with_late(answers), hidden.difference(each.block.wanted), subject, model_ms) for each in due)
 
 
 def _block_result(answers: Iterable[Answer | Exception], hidden: set[str], subject: dict[str, str], model_ms: float) -> Scored:
@@ -89,10 +115,16 @@ def _block_result(answers: Iterable[Answer | Exception], hidden: set[str], subje
             given.append(None)
         else:
             given.append(told)
-    if errors:
-        _log.warning("rows_failed", **subject, rows=len(given), failed=len(errors), exc_info=next(iter(errors.values())))
-    faults = [RowFault(row=row, detail=f"{type(error).__name__}: this row could not be scored") for row, error in errors.items()]
+    if failed := [error for error in errors.values() if error is not _TOO_LATE]:
+        _log.warning("rows_failed", **subject, rows=len(given), failed=len(failed), exc_info=failed[0])
+    faults = [_fault(row, error) for row, error in errors.items()]
     return Scored(version=subject["version"], answers=given, faults=faults, model_ms=model_ms)
+
+
+def _fault(row: int, error: Exception) -> RowFault:
+    if error is _TOO_LATE:
+        return RowFault(row=row, detail=_LATE, late=True)
+    return RowFault(row=row, detail=f"{type(error).__name__}: this row could not be scored")
 
 
 def _told(answer: Answer, hidden: set[str]) -> dict[str, Any] | Exception:

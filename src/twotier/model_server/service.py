@@ -162,8 +162,8 @@ class ModelServer:
                 BLOCKS_REFUSED.labels(result.refused).inc()
             else:
                 ROWS.labels(block.family, result.version, "answered").inc(len(result.answers) - len(result.faults))
-                if result.faults:
-                    ROWS.labels(block.family, result.version, "fault").inc(len(result.faults))
+                for fault in result.faults:
+                    ROWS.labels(block.family, result.version, "late" if fault.late else "fault").inc()
         return results
 
     @bentoml.api(output_spec=_written(Info))

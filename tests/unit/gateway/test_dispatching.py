@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -31,8 +31,8 @@ class Carrier:
         self.carried: list[tuple[Ask, list[int]]] = []
         self.raises: Exception | None = None
 
-    async def score(self, ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
-        """See `Forward`."""
+    async def carry(self, ask: Ask, rows: Sequence[list[Any]], deadlines: Callable[[], Sequence[float]]) -> Scores:
+        """See `Carry`."""
         self.carried.append((ask, [row[0] for row in rows]))
         await self.open.wait()
         if self.raises is not None:
@@ -277,12 +277,12 @@ async def test_a_guilty_caller_fails_alone() -> None:
     """A call that fails as a whole is halved until the guilty row stands alone."""
     bench = Bench(Sizes(2, 64, 100))
 
-    async def score(ask: Ask, rows: list[list[Any]], deadline: float, timing: Timing) -> Scores:
+    async def carry(ask: Ask, rows: Sequence[list[Any]], deadlines: Callable[[], Sequence[float]]) -> Scores:
         if [13] in rows:
             raise UpstreamInvalid("the model server failed while scoring")
         return Scores("log_reg_1", [IrisAnswer(output=str(row[0])) for row in rows])
 
-    setattr(bench.carrier, "score", score)
+    setattr(bench.carrier, "carry", carry)
     results = await asyncio.gather(*(bench.score(row) for row in range(40)), return_exceptions=True)
     assert [13] == [at for at, result in enumerate(results) if isinstance(result, UpstreamInvalid)]
     assert [[str(at)] for at in range(40) if at != 13] == [result for result in results if isinstance(result, list)]

@@ -193,6 +193,17 @@ def test_late_answers_say_where_the_time_went() -> None:
     assert 1 == world.settled.count(call)
 
 
+def test_an_answer_that_comes_late_is_none() -> None:
+    """The timer may be late as well, and the model server may have left the row out; a neighbour with more time has its answer."""
+    world = World(Sizes(1, 8, 100))
+    world.admit(1)
+    late, other = world.admit(2, budget=1), world.admit(3)
+    world.answer(world.sent[0])
+    world.now += 1
+    world.lane.answered(world.sent[1], Scores("log_reg_1", [None, own([3])]))
+    assert (True, ["3"]) == (isinstance(late.error, UpstreamTimeout), outputs(other))
+
+
 def test_a_spent_budget_is_refused_at_the_door() -> None:
     """It never waits."""
     with pytest.raises(UpstreamTimeout, match="before the model server could be asked"):

@@ -56,7 +56,7 @@ class Versions:
         return self.scorers[version]
 
 
-def block(*rows: Any, version: str = "champion", family: str = "coin", budget_ms: float | None = None) -> Block:
+def block(*rows: Any, version: str = "champion", family: str = "coin", budget_ms: float | list[float] | None = None) -> Block:
     """A block of rows."""
     return Block(family=family, version=version, rows=list(rows), wanted=["share"], budget_ms=budget_ms)
 
@@ -137,6 +137,25 @@ def test_expired_block_is_not_scored() -> None:
     assert [] == versions.models["log_reg_1"].sizes
     (result,) = score([early], versions.find, lambda: early._arrived + 0.09)
     assert ["high"] == labels(result)
+
+
+def test_a_late_row_is_not_scored_and_its_neighbours_are() -> None:
+    """Each caller's rows have a deadline of their own; that one was late is no failure of anybody's."""
+    mixed, other = block([1, 1], [13, 13], [-1, -1], budget_ms=[200, 100, 200]), block([1, 1])
+    versions = Versions()
+    with capture_logs() as logs:
+        first, second = score([mixed, other], versions.find, lambda: mixed._arrived + 0.15)
+    assert [["high", None, "low"], ["high"]] == [labels(first), labels(second)]
+    assert isinstance(first, Scored)
+    assert [RowFault(row=1, detail="its budget was used up before it could be scored", late=True)] == first.faults
+    assert ([3], []) == (versions.models["log_reg_1"].sizes, logs)
+
+
+def test_a_block_without_rows_is_not_late() -> None:
+    """It has none that could be."""
+    empty = block(budget_ms=0)
+    (result,) = score([empty], Versions().find, lambda: empty._arrived + 1)
+    assert [] == labels(result)
 
 
 def test_unforeseen_failure_is_told_in_the_log_alone() -> None:

@@ -86,7 +86,7 @@ class Block(_Message):
         """The indexes of the rows for whose answers nobody waits any more; `now` is `time.monotonic()`."""
         passed, budget = (now - self._arrived) * 1000, self.budget_ms
         if isinstance(budget, list):
-            return [row for row, left in enumerate(budget) if passed >= left]
+            return {row for row, left in enumerate(budget) if passed >= left}
         return () if budget is None or passed < budget else range(len(self.rows))
 
 

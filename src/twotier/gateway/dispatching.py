@@ -124,7 +124,7 @@ class Dispatching:
     async def _carry(self, busy: _Busy, parcel: Parcel) -> None:
         result: Scores | TwotierError
         try:
-            for _ in range(0 if parcel.whole else _TURNS):
+            for _ in range(_TURNS if parcel.long else 0):
                 await asyncio.sleep(0)
             result = await self._carrier.carry(busy.ask, parcel.rows, parcel.deadlines)
         except TwotierError as error:

@@ -3,8 +3,8 @@
 It does no I/O: the clock, the sender and the sizes are handed in, and it is told what became of each parcel. Its rules:
 
 1. A parcel is sent as soon as a slot is free, never on a timer: an idle lane adds no wait, and a busy one batches by itself.
-2. A parcel takes at most `max_rows`, which callers share evenly. One slot is kept from calls that are longer than a parcel, and while the
-   lane gives way (`precedence.py`) they have none: so one caller's ten thousand rows hold up nobody's single row.
+2. A parcel takes at most `max_rows`, which callers share evenly, but of long calls fewer, unless the lane is alone. One slot is kept from
+   long calls, and while the lane gives way (`precedence.py`) they have none: so one caller's ten thousand rows hold up nobody's single row.
 3. No row is sent after its caller's deadline, or once its caller has left.
 4. A lane is bounded: rows beyond `max_queued`, and rows that cannot be answered in their time at the pace of late, are refused at once.
 5. A parcel that fails in a way that may be the fault of one caller's rows is halved and sent again, until only the guilty are left.
@@ -25,9 +25,11 @@ from twotier.gateway.parcels import Call, Parcel, Part, joined
 
 __all__ = ["Lane", "Sizes"]
 
-_MAX_CELLS = 512
-_MAX_CELLS_ALONE = 4096
-"""Values in a parcel of more than one row, since wide rows cost as much as so many more: beside short calls, and where there are none."""
+_MAX_CELLS = 4096
+_MAX_CELLS_LONG = 512
+"""Values in a parcel of more than one row, since wide rows cost as much as so many more; and those of long calls in it. A call with more
+than that is long.
+"""
 
 _LEARNING = 0.2
 """How much one parcel says about the lane's pace, and how much the ones before it do."""
@@ -61,19 +63,19 @@ class Lane:
         self._send = send
         self._sizes = sizes
         self._width = width
-        # The calls of which nothing was sent yet, and those of which some rows were. Ordered, and a caller who leaves is out at once.
-        self._new: OrderedDict[Call, None] = OrderedDict()
-        self._begun: OrderedDict[Call, None] = OrderedDict()
+        # Calls with rows that wait. Ordered, and a caller who leaves is out at once.
+        self._short: OrderedDict[Call, None] = OrderedDict()
+        self._long: OrderedDict[Call, None] = OrderedDict()
         self._halved: deque[Parcel] = deque()
         self._last_full = 0.0
         self.queued = 0
         """Rows that wait."""
 
         self.gives_way = False
-        """Whether calls of which some rows were sent wait; `pump` when it is over."""
+        """Whether long calls wait; `pump` when it is over."""
 
         self.alone = False
-        """Whether no short call of any lane would wait for a large parcel."""
+        """Whether no short call of any lane would wait for many rows of a long one."""
 
         self.under_way: set[Parcel] = set()
         """Parcels that have been sent and are not back. Of one that comes back twice, only the first time counts."""
@@ -89,7 +91,10 @@ class Lane:
     @property
     def max_rows(self) -> int:
         """Rows in a parcel."""
-        return max(1, min(self._sizes.max_rows, (_MAX_CELLS_ALONE if self.alone else _MAX_CELLS) // self._width))
+        return self._rows(_MAX_CELLS)
+
+    def _rows(self, cells: int) -> int:
+        return max(1, min(self._sizes.max_rows, cells // self._width))
 
     def admit(self, rows: Sequence[list[Any]], deadline: float, settle: Callable[[Call], None]) -> Call:
         """Queue a caller's rows; `pump` sends them. Raises Overloaded and UpstreamTimeout."""
@@ -97,16 +102,16 @@ class Lane:
         if now >= deadline:
             raise UpstreamTimeout("the call's budget was spent before the model server could be asked")
         # Going round, each caller before this one has at most as many rows sent before these have all been.
-        wait = min(self.queued, (len(self._begun) + len(self._new)) * len(rows)) * self.seconds_per_row
+        wait = min(self.queued, (len(self._long) + len(self._short)) * len(rows)) * self.seconds_per_row
         full = self.queued + len(rows) > self._sizes.max_queued
         if self.queued and (full or now + wait > deadline):
             back = max(1, min(math.ceil(wait), _LONGEST_WAIT))
             raise Overloaded("more rows wait than can be answered in time", back, "queue_full" if full else "hopeless")
-        call = Call(rows, deadline, settle, now, unanswered=len(rows))
+        call = Call(rows, deadline, settle, now, unanswered=len(rows), long=len(rows) > self._rows(_MAX_CELLS_LONG))
         if len(rows) > 1:
             call.answers = [None] * len(rows)
             call.versions = [""] * len(rows)
-        self._new[call] = None
+        self._queue(call)[call] = None
         self.queued += len(rows)
         return call
 
@@ -173,41 +178,48 @@ class Lane:
             if parcel.parts:
                 parcel.sent = now
                 return parcel
-        longer = sum(not parcel.whole for parcel in self.under_way)
-        stay = self.gives_way or longer >= max(1, self._sizes.slots - 1)
-        parts = self._take(now, (self._new,) if stay else (self._begun, self._new))
+        stay = self.gives_way or sum(parcel.long for parcel in self.under_way) >= max(1, self._sizes.slots - 1)
+        spare = 0 if stay else self.max_rows if self.alone else self._rows(_MAX_CELLS_LONG)
+        parts, full = self._take(now, spare)
         if not parts:
             return None
         # One guilty caller among n is found in log2(n) halvings, of which each makes two parcels.
-        parcel = Parcel(parts, reason, now, [2 * len(parts).bit_length()])
-        if parcel.size >= self.max_rows:
-            parcel.reason = "full"
-        return parcel
+        return Parcel(parts, "full" if full else reason, now, [2 * len(parts).bit_length()])
 
-    def _take(self, now: float, queues: Sequence[OrderedDict[Call, None]]) -> list[Part]:
-        """Take rows for one parcel off the queues, going round the callers so that each gets an even share of what room is left."""
-        room, parts = self.max_rows, list[Part]()
-        while room and (waiting := sum(map(len, queues))):
+    def _take(self, now: float, spare: int) -> tuple[list[Part], bool]:
+        """Take rows for one parcel off the queues, at most `spare` of them of long calls, and say whether there was no room for more.
+
+        It goes round the callers so that each gets an even share of what room is left.
+        """
+        room, parts, may_be_long = self.max_rows, list[Part](), bool(spare)
+        while room and (waiting := (len(self._long) if spare else 0) + len(self._short)):
             share = max(1, room // waiting)
-            for call in list(islice(chain(*queues), room)):
+            for call in list(islice(chain(self._long if spare else (), self._short), room)):
                 if now >= call.deadline:
                     self._settle(call, call.late())
                     continue
                 start = call.taken
-                call.taken = stop = min(start + share, start + room, len(call.rows))
+                call.taken = stop = min(start + min(share, room, spare if call.long else room), len(call.rows))
+                taken = stop - start
+                if not taken:
+                    continue
                 if call.sent is None:
                     call.sent = now
                 parts.append(Part(call, start, stop))
-                room -= stop - start
-                self.queued -= stop - start
+                room -= taken
+                spare -= taken if call.long else 0
+                self.queued -= taken
                 # Whoever is served goes to the end.
-                self._new.pop(call, None)
-                self._begun.pop(call, None)
+                queue = self._queue(call)
+                del queue[call]
                 if stop < len(call.rows):
-                    self._begun[call] = None
+                    queue[call] = None
                 if not room:
                     break
-        return joined(parts)
+        return joined(parts), not room or (may_be_long and not spare)
+
+    def _queue(self, call: Call) -> OrderedDict[Call, None]:
+        return self._long if call.long else self._short
 
     def _drop_late(self, parts: Sequence[Part], now: float) -> None:
         for part in parts:
@@ -247,5 +259,4 @@ class Lane:
     def _end(self, call: Call) -> None:
         call.ended = self._clock()
         self.queued -= len(call.rows) - call.taken
-        self._new.pop(call, None)
-        self._begun.pop(call, None)
+        self._queue(call).pop(call, None)

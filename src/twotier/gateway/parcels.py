@@ -23,6 +23,9 @@ class Call:
     """Told once, when the call is over and nobody took it back before."""
 
     admitted: float
+    long: bool = False
+    """Whether it has so many rows that others must not wait for all of them."""
+
     sent: float | None = None
     """When the first of its rows was sent."""
 
@@ -88,11 +91,11 @@ class Parcel:
     allowance: list[int]
     """How many more parcels may be made of the first one that this one is a part of; shared by all of them."""
 
-    whole: bool = field(init=False)
-    """Whether it has all rows of each of its callers."""
+    long: bool = field(init=False)
+    """Whether it has rows of a long call."""
 
     def __post_init__(self) -> None:
-        self.whole = all(part.stop - part.start == len(part.call.rows) for part in self.parts)
+        self.long = any(part.call.long for part in self.parts)
 
     @property
     def rows(self) -> list[list[Any]]:

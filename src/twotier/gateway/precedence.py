@@ -2,8 +2,8 @@
 
 A lane keeps a slot for short calls, but the model server is there for all lanes, and has one processor or few: a lone caller's call would
 share it with the end of one parcel of ten thousand rows and with the beginning of the next. A lane gives way for no longer than its own
-parcel took, so that a long call takes twice the time at most, however slow the others are; and where there are no others, its parcels
-are larger.
+parcel took, so that a long call takes twice the time at most, however slow the others are; and where there are no others, it has more
+rows in a parcel.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Precedence:
 
     def sent(self, parcel: Parcel) -> None:
         """A parcel is sent."""
-        if parcel.whole:
+        if not parcel.long:
             self._short.add(parcel)
             self._short_sent = parcel.sent
 
@@ -42,9 +42,9 @@ class Precedence:
             ahead.discard(parcel)
             if not ahead:
                 self._go_on(other, ahead)
-        if not parcel.whole:
+        if parcel.long:
             lane.alone = not self._short and self._short_sent < parcel.sent
-            if self._short:
+            if self._short and lane not in self._ahead:
                 lane.gives_way = True
                 ahead = self._ahead[lane] = set(self._short)
                 self._later(self._clock() - parcel.sent, partial(self._go_on, lane, ahead))
@@ -53,4 +53,4 @@ class Precedence:
         if self._ahead.get(lane) is ahead:
             del self._ahead[lane]
             lane.gives_way = False
-            lane.pump()
+            lane.pump("freed")

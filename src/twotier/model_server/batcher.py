@@ -6,6 +6,7 @@ for about as long as calls have waited before. To a caller who has one row besid
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from bentoml._internal.marshal.dispatcher import CorkDispatcher
@@ -24,6 +25,8 @@ class Batcher(CorkDispatcher[Any, Any]):
         while True:
             async with self._wake_event:
                 await self._wake_event.wait_for(self._queue.__len__)
-            batch = tuple(self._get_inputs())
-            self._sema.acquire()  # type: ignore[no-untyped-call]
-            await self.outbound_call(batch)
+            # Whatever happens to a batch, and be it that the model's library panics, the next one is served.
+            await asyncio.wait({asyncio.ensure_future(self._next())})
+
+    async def _next(self) -> None:
+        await self.outbound_call(tuple(self._get_inputs()))

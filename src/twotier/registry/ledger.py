@@ -33,7 +33,7 @@ _STATE = select(
     func.count(VersionRow.id),
     func.max(VersionRow.created_at),
     func.count(VersionRow.gate_passed),
-    func.sum(case((VersionRow.gate_passed.is_(True), 1), else_=0)),
+    func.sum(case((VersionRow.gate_passed.is_(True), VersionRow.id), else_=0)),
     select(func.max(AliasMoveRow.id)).scalar_subquery(),
 )
 """Versions are added, judged and, before that, taken away; aliases are moved."""
@@ -106,7 +106,7 @@ class Ledger:
             return row.record()
 
     def state(self) -> tuple[Any, ...]:
-        """What is another whenever `versions` or `aliases` of any family are, and costs a tenth of reading them."""
+        """What is another whenever `versions`, but for what gates found, or `aliases` of any family are, and costs a tenth of reading them."""
         with self._engine.connect() as connection:
             return tuple(connection.execute(_STATE).one())
 

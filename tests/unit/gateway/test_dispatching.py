@@ -289,6 +289,56 @@ async def test_a_guilty_caller_fails_alone() -> None:
     assert 0 < bench.metric('twotier_gateway_dispatched_total{reason="halved"}') <= 12
 
 
+class Held:
+    """Carries rows once their lane may go on."""
+
+    def __init__(self) -> None:
+        self.carried: list[tuple[str, int]] = []
+        self.open = {"champion": asyncio.Event(), "log_reg_1": asyncio.Event()}
+
+    async def carry(self, ask: Ask, rows: Sequence[list[Any]], deadlines: Callable[[], Sequence[float]]) -> Scores:
+        """See `Carry`."""
+        self.carried.append((ask.version, len(rows)))
+        await self.open[ask.version].wait()
+        return Scores("log_reg_1", [IrisAnswer(output=str(row[0])) for row in rows])
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_long_call_goes_on_when_the_short_ones_of_all_lanes_are_back(leaves: bool) -> None:
+    """Or when it has waited for them for as long as its own rows took, whichever comes first."""
+    bench, held = Bench(Sizes(2, 8, 100)), Held()
+    dispatching = Dispatching(held, Sizes(2, 8, 100), lambda: 1, bench.metrics)
+
+    def call(rows: int, ask: Ask) -> asyncio.Task[Scores]:
+        return asyncio.create_task(dispatching.score(ask, [[row] for row in range(rows)], time.monotonic() + 30, Timing()))
+
+    long, short = call(24, ASK), call(1, Ask(FAMILY, "log_reg_1"))
+    await asyncio.sleep(0.5 if leaves else 0.05)
+    assert [("champion", 8), ("log_reg_1", 1)] == sorted(held.carried)
+    held.open["champion"].set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert 2 == len(held.carried)
+    if leaves:
+        held.open["log_reg_1"].set()
+    else:
+        while len(held.carried) < 3:
+            await asyncio.sleep(0.01)
+        assert not short.done()
+        held.open["log_reg_1"].set()
+    assert [str(row) for row in range(24)] == [getattr(answer, "output") for answer in (await long).answers]
+    assert ["0"] == [getattr(answer, "output") for answer in (await short).answers]
+
+
+async def test_a_long_call_goes_on_at_once_if_there_is_no_other() -> None:
+    """The negative control."""
+    held = Held()
+    dispatching = Dispatching(held, Sizes(2, 8, 100), lambda: 1, Metrics())
+    held.open["champion"].set()
+    await dispatching.score(ASK, [[row] for row in range(24)], time.monotonic() + 30, Timing())
+    assert [("champion", 8)] * 3 == held.carried
+
+
 async def test_names_without_end_do_not_fill_the_memory() -> None:
     """Lanes that nobody waits in are forgotten when there are many; those at work are not."""
     bench = Bench()

@@ -101,15 +101,28 @@ def test_many_rows_of_one_caller_do_not_hold_up_another() -> None:
 
 
 @pytest.mark.parametrize(("width", "rows"), [(1, 128), (4, 128), (5, 102), (100, 5), (5000, 1)])
-def test_wide_rows_travel_in_smaller_parcels(width: int, rows: int) -> None:
+def test_wide_rows_of_a_long_call_travel_in_smaller_parcels(width: int, rows: int) -> None:
     """They cost more, and nobody else's row is to wait longer for them; one row is never too wide."""
     world = World(Sizes(1, 128, 10_000), width=width)
     world.admit(*range(300))
     assert (rows, "full") == (world.sent[0].size, world.sent[0].reason)
 
 
+@pytest.mark.parametrize(("width", "rows"), [(1, 128), (32, 128), (33, 124), (100, 40), (5000, 1)])
+def test_wide_rows_of_many_callers_have_more_room(width: int, rows: int) -> None:
+    """All of them wait anyway. What they leave is for long calls, up to their own bound."""
+    world = World(Sizes(1, 128, 10_000), width=width)
+    world.admit(-1)
+    for row in range(300):
+        world.admit(row)
+    world.admit(*range(1000, 2000))
+    world.answer(world.sent[0])
+    assert (rows, "full") == (world.sent[1].size, world.sent[1].reason)
+    assert 1 == sum(row >= 1000 for row in numbers(world.sent[1]))
+
+
 @pytest.mark.parametrize(("width", "rows"), [(1, 128), (33, 124), (100, 40), (5000, 1)])
-def test_where_nobody_waits_for_them_parcels_are_larger(width: int, rows: int) -> None:
+def test_where_nobody_waits_for_them_long_calls_have_more_room(width: int, rows: int) -> None:
     """But they never have more rows than they may."""
     world = World(Sizes(1, 128, 10_000), width=width)
     world.lane.alone = True
@@ -131,16 +144,40 @@ def test_a_lane_that_gives_way_sends_no_more_of_a_long_call() -> None:
     assert [2, 3] == numbers(world.sent[2])
 
 
-def test_a_parcel_knows_whether_it_has_all_rows_of_its_callers() -> None:
-    """That is how short calls are told from long ones."""
+def test_a_parcel_knows_whether_it_has_rows_of_a_long_call() -> None:
+    """One that fits into a parcel is short, even if it is cut since others wait too."""
     world = World(Sizes(1, 4, 1000))
-    world.admit(1)
-    world.admit(2, 3)
+    world.admit(-1)
+    world.admit(2, 3, 4)
+    world.admit(5, 6, 7)
     world.answer(world.sent[0])
-    world.admit(*range(10, 16))
+    world.admit(*range(10, 15))
     while world.lane.under_way:
         world.answer(next(iter(world.lane.under_way)))
-    assert [True, True, False, False] == [parcel.whole for parcel in world.sent]
+    assert [[-1], [2, 3, 5, 6]] == [sorted(numbers(parcel)) for parcel in world.sent[:2]]
+    assert [any(row >= 10 for row in numbers(parcel)) for parcel in world.sent] == [parcel.long for parcel in world.sent]
+    assert {True, False} == {parcel.long for parcel in world.sent}
+
+
+def test_newcomers_do_not_stop_a_long_call_however_many_rows_they_have() -> None:
+    """It has its share of the next parcel, and of every second one at least."""
+    world = World(Sizes(2, 4, 1000))
+    world.admit(*range(10))
+    for caller in range(1, 101):
+        world.admit(*range(caller * 10, caller * 10 + 3))
+    for _ in range(8):
+        world.answer(world.sent[len(world.sent) - len(world.lane.under_way)])
+    assert {*range(7)} <= {row for parcel in world.sent for row in numbers(parcel)}
+
+
+def test_short_calls_that_are_cut_have_every_slot() -> None:
+    """Only long ones leave one free."""
+    world = World(Sizes(2, 4, 1000))
+    for caller in range(40):
+        world.admit(*range(caller * 10, caller * 10 + 2))
+    for _ in range(10):
+        assert 2 == len(world.lane.under_way)
+        world.answer(next(iter(world.lane.under_way)))
 
 
 def test_callers_share_a_parcel_evenly() -> None:
@@ -581,9 +618,8 @@ class Machine(RuleBasedStateMachine):
         assert sum(len(call.rows) - call.taken for call in self.calls if call.ended is None) == self.lane.queued
         waiting = [call for call in self.calls if call.ended is None and call.taken < len(call.rows)]
         if waiting and len(self.lane.under_way) < self.world.sizes.slots:
-            assert all(call.taken for call in waiting)
-            longer = sum(not parcel.whole for parcel in self.lane.under_way)
-            assert self.lane.gives_way or longer >= self.world.sizes.slots - 1
+            assert all(call.long for call in waiting)
+            assert self.lane.gives_way or sum(parcel.long for parcel in self.lane.under_way) >= max(1, self.world.sizes.slots - 1)
 
     @invariant()
     def everybody_is_settled_once_and_rightly(self) -> None:

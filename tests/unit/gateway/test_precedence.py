@@ -104,6 +104,32 @@ def test_a_timer_of_an_earlier_wait_ends_no_later_one() -> None:
     assert 3 == len(lanes.bulk.sent)
 
 
+def test_a_long_newcomer_does_not_make_others_wait_anew() -> None:
+    """While the lane gives way it waits as they do, and nothing is measured from its coming."""
+    lanes = Lanes()
+    lanes.bulk.admit(*range(1000))
+    lanes.other.admit(7)
+    lanes.back(lanes.bulk, lanes.bulk.sent[0], 0.1)
+    lanes.bulk.admit(*range(2000, 3000))
+    assert (1, 1) == (len(lanes.bulk.sent), len(lanes.timers))
+    lanes.timers[0][1]()
+    assert {True, False} == {row < 1000 for row in numbers(lanes.bulk.sent[1])}
+
+
+def test_parcels_that_come_back_while_the_lane_gives_way_do_not_prolong_it() -> None:
+    """Where there are several model servers, a lane may have several parcels of long calls under way."""
+    lanes = Lanes()
+    lanes.bulk.sizes.slots = 4
+    lanes.bulk.admit(*range(1000))
+    lanes.other.admit(7)
+    assert 3 == len(lanes.bulk.sent)
+    for parcel in lanes.bulk.sent[:3]:
+        lanes.back(lanes.bulk, parcel, 0.1)
+    assert (3, 1) == (len(lanes.bulk.sent), len(lanes.timers))
+    lanes.timers[0][1]()
+    assert 6 == len(lanes.bulk.sent)
+
+
 def test_a_short_call_that_came_and_went_keeps_parcels_small() -> None:
     """The next one would wait for a large parcel; where none came, the next parcel is large again."""
     lanes = Lanes()

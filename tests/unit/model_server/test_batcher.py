@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,6 +73,31 @@ async def test_a_batch_that_fails_is_not_the_last() -> None:
     failed = await asyncio.gather(*bad, return_exceptions=True)
     assert [ArithmeticError, ArithmeticError] == list(map(type, failed))
     assert [14] == await good[0]
+
+
+async def test_not_even_a_panic_is_the_last() -> None:
+    """What is no Exception, as of a library in another language, ends its batch alone."""
+
+    class Panic(BaseException):
+        """As of a library."""
+
+    bench = Bench()
+    original = bench.score
+    panicked: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: panicked.append(context["exception"]))
+
+    async def score(calls: Sequence[list[int]]) -> list[Any]:
+        if [13] in calls:
+            raise Panic
+        return await original(calls)
+
+    bench.call = Batcher(CorkDispatcher(60_000, 64, fallback=lambda: "left", get_batch_size=len))(score)
+    bench.open.set()
+    bad = await bench.ask(13)
+    assert ["left"] == await asyncio.gather(*bad)
+    assert [[14]] == await asyncio.gather(*await bench.ask(14))
+    gc.collect()
+    assert [Panic] == list(map(type, panicked))
 
 
 async def timers(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> int:

@@ -274,8 +274,10 @@ def test_state_is_another_whenever_something_changed(registry: Registry) -> None
         lambda: registry.record_gate(registry.version("iris", "log_reg_1"), FAILED),
         lambda: registry.record_gate(registry.version("iris", "log_reg_1"), PASSED),
         lambda: registry.promote("iris", "champion", "log_reg_1", who="Ada"),
+        lambda: publish(registry, gate=FAILED),
+        lambda: [registry.record_gate(registry.version("iris", name), gate) for name, gate in (("log_reg_1", FAILED), ("log_reg_2", PASSED))],
         lambda: publish(registry, gate=None),
-        lambda: registry.tidy("iris", "log_reg", registry.version("iris", "log_reg_2").manifest_sha256),
+        lambda: registry.tidy("iris", "log_reg", registry.version("iris", "log_reg_3").manifest_sha256),
         lambda: publish(registry, gate=None),
     ]
     states = [registry.state()]

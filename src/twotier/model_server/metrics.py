@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge
 
 __all__ = ["ALIAS_OK", "BLOCKS_REFUSED", "LOADED_AT", "LOADS_FAILED", "ROWS"]
 
-ROWS = Counter("model_server_rows", "Rows of blocks that were scored, by outcome: answered, fault or late", ["family", "version", "outcome"])
+ROWS = Counter("model_server_rows", "Rows by outcome: answered, fault or late", ["family", "version", "outcome"])
 
 BLOCKS_REFUSED = Counter("model_server_blocks_refused", "Blocks of which nothing was scored", ["reason"])
 

@@ -106,7 +106,7 @@ class Ledger:
             return row.record()
 
     def state(self) -> tuple[Any, ...]:
-        """What is another whenever `versions`, but for what gates found, or `aliases` of any family are, and costs a tenth of reading them."""
+        """What is another whenever `versions` (but for what gates found) or `aliases` of any family are; a tenth of the cost of reading."""
         with self._engine.connect() as connection:
             return tuple(connection.execute(_STATE).one())
 

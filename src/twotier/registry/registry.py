@@ -96,7 +96,7 @@ class Registry:
         return self._ledger.record_gate(version, report)
 
     def state(self) -> object:
-        """What is another whenever `versions`, but for what gates found, or `aliases` of any family are, and costs much less than they do."""
+        """What is another whenever `versions` (but for what gates found) or `aliases` of any family are, and costs much less."""
         return self._ledger.state()
 
     def versions(self, family: str) -> list[Version]:

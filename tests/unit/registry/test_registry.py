@@ -269,13 +269,14 @@ def test_tidy_takes_away_one_version_that_was_never_judged(registry: Registry, d
 
 def test_state_is_another_whenever_something_changed(registry: Registry) -> None:
     """Whoever follows the ledger reads it then, and only then."""
+    swapped = {"log_reg_1": FAILED, "log_reg_2": PASSED}
     changes: list[Callable[[], object]] = [
         lambda: publish(registry, gate=None),
         lambda: registry.record_gate(registry.version("iris", "log_reg_1"), FAILED),
         lambda: registry.record_gate(registry.version("iris", "log_reg_1"), PASSED),
         lambda: registry.promote("iris", "champion", "log_reg_1", who="Ada"),
         lambda: publish(registry, gate=FAILED),
-        lambda: [registry.record_gate(registry.version("iris", name), gate) for name, gate in (("log_reg_1", FAILED), ("log_reg_2", PASSED))],
+        lambda: [registry.record_gate(registry.version("iris", name), gate) for name, gate in swapped.items()],
         lambda: publish(registry, gate=None),
         lambda: registry.tidy("iris", "log_reg", registry.version("iris", "log_reg_3").manifest_sha256),
         lambda: publish(registry, gate=None),

@@ -26,10 +26,11 @@ from twotier.gateway.parcels import Call, Parcel, Part, joined
 __all__ = ["Lane", "Sizes"]
 
 _MAX_CELLS = 4096
+"""Values in a parcel of more than one row: wide rows cost as much as so many more."""
+
 _MAX_CELLS_LONG = 512
-"""Values in a parcel of more than one row, since wide rows cost as much as so many more; and those of long calls in it. A call with more
-than that is long.
-"""
+_MAX_ROWS_LONG = 64
+"""Values and rows of long calls in a parcel. A call that has more is long."""
 
 _LEARNING = 0.2
 """How much one parcel says about the lane's pace, and how much the ones before it do."""
@@ -91,10 +92,11 @@ class Lane:
     @property
     def max_rows(self) -> int:
         """Rows in a parcel."""
-        return self._rows(_MAX_CELLS)
+        return max(1, min(self._sizes.max_rows, _MAX_CELLS // self._width))
 
-    def _rows(self, cells: int) -> int:
-        return max(1, min(self._sizes.max_rows, cells // self._width))
+    @property
+    def _most_of_long(self) -> int:
+        return max(1, min(self._sizes.max_rows, _MAX_ROWS_LONG, _MAX_CELLS_LONG // self._width))
 
     def admit(self, rows: Sequence[list[Any]], deadline: float, settle: Callable[[Call], None]) -> Call:
         """Queue a caller's rows; `pump` sends them. Raises Overloaded and UpstreamTimeout."""
@@ -107,7 +109,7 @@ class Lane:
         if self.queued and (full or now + wait > deadline):
             back = max(1, min(math.ceil(wait), _LONGEST_WAIT))
             raise Overloaded("more rows wait than can be answered in time", back, "queue_full" if full else "hopeless")
-        call = Call(rows, deadline, settle, now, unanswered=len(rows), long=len(rows) > self._rows(_MAX_CELLS_LONG))
+        call = Call(rows, deadline, settle, now, unanswered=len(rows), long=len(rows) > self._most_of_long)
         if len(rows) > 1:
             call.answers = [None] * len(rows)
             call.versions = [""] * len(rows)
@@ -179,7 +181,7 @@ class Lane:
                 parcel.sent = now
                 return parcel
         stay = self.gives_way or sum(parcel.long for parcel in self.under_way) >= max(1, self._sizes.slots - 1)
-        spare = 0 if stay else self.max_rows if self.alone else self._rows(_MAX_CELLS_LONG)
+        spare = 0 if stay else self.max_rows if self.alone else self._most_of_long
         parts, full = self._take(now, spare)
         if not parts:
             return None

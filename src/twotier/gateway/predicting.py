@@ -91,29 +91,46 @@ class Predicting:
         begun = time.monotonic()
         try:
             self._reader.check_count(rows)
-            read = await self._read(rows)
+            read, good = await self._read(rows)
         finally:
             timing.validate += time.monotonic() - begun
-        good = [values for values in read if not isinstance(values, Refusal)]
         # A lone row has no others to be answered beside.
         beside = wish.partial and rows.shape is not Shape.ONE
         if not beside and len(good) < len(read):
             raise _refused(read)
         answered = iter(await self._score(good, wish, deadline, timing)) if good else iter(())
-        results = [one if isinstance(one, Refusal) else next(answered) or _unscored(rows.pointer(at)) for at, one in enumerate(read)]
         good.clear()
+        unscored = 0
+
+        def result(numbered: tuple[int, list[Any] | Refusal]) -> dict[str, Any] | Refusal:
+            nonlocal unscored
+            at, one = numbered
+            if isinstance(one, Refusal):
+                return one
+            if (answer := next(answered)) is not None:
+                return answer
+            unscored += 1
+            return _unscored(rows.pointer(at))
+
+        results = await map_in_turns(result, enumerate(read), self._width)
         if rows.shape is not Shape.ONE:
             await forget_in_turns(read, self._width)
-        if not beside and any(isinstance(result, Refusal) for result in results):
+        if not beside and unscored:
             raise _refused(results)
         return results
 
-    async def _read(self, rows: Rows) -> list[list[Any] | Refusal]:
+    async def _read(self, rows: Rows) -> tuple[list[list[Any] | Refusal], list[list[Any]]]:
+        """What was read of each row, and the values of the good ones by themselves."""
+        good: list[list[Any]] = []
+
         def read(numbered: tuple[int, Any]) -> list[Any] | Refusal:
             at, row = numbered
-            return self._reader.read(row, partial(rows.pointer, at))
+            found = self._reader.read(row, partial(rows.pointer, at))
+            if not isinstance(found, Refusal):
+                good.append(found)
+            return found
 
-        return await map_in_turns(read, enumerate(rows.items), self._width)
+        return await map_in_turns(read, enumerate(rows.items), self._width), good
 
     async def _score(self, good: list[list[Any]], wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | None]:
         wanted = frozenset(wish.shown).intersection(self._family.on_request)

@@ -100,9 +100,9 @@ def test_many_rows_of_one_caller_do_not_hold_up_another() -> None:
     assert (10, "full") == (world.sent[1].size, world.sent[1].reason)
 
 
-@pytest.mark.parametrize(("width", "rows"), [(1, 128), (4, 128), (5, 102), (100, 5), (5000, 1)])
-def test_wide_rows_of_a_long_call_travel_in_smaller_parcels(width: int, rows: int) -> None:
-    """They cost more, and nobody else's row is to wait longer for them; one row is never too wide."""
+@pytest.mark.parametrize(("width", "rows"), [(1, 64), (8, 64), (9, 56), (100, 5), (5000, 1)])
+def test_rows_of_a_long_call_travel_in_smaller_parcels(width: int, rows: int) -> None:
+    """Nobody else's row is to wait long for them, and wide ones cost more; one row is never too wide."""
     world = World(Sizes(1, 128, 10_000), width=width)
     world.admit(*range(300))
     assert (rows, "full") == (world.sent[0].size, world.sent[0].reason)
@@ -311,7 +311,7 @@ def test_small_parcels_beside_full_ones_say_nothing_of_the_pace() -> None:
         world.now += 0.01
         for parcel in list(world.lane.under_way):
             world.answer(parcel)
-    assert 0.00005 < world.lane.seconds_per_row < 0.00011
+    assert 0.0001 < world.lane.seconds_per_row < 0.0002
 
 
 def test_a_slow_single_row_says_little_of_the_pace() -> None:

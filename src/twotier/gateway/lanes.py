@@ -3,8 +3,9 @@
 It does no I/O: the clock, the sender and the sizes are handed in, and it is told what became of each parcel. Its rules:
 
 1. A parcel is sent as soon as a slot is free, never on a timer: an idle lane adds no wait, and a busy one batches by itself.
-2. A parcel takes at most `max_rows`, which callers share evenly, but of long calls fewer, unless the lane is alone. One slot is kept from
-   long calls, and while the lane gives way (`precedence.py`) they have none: so one caller's ten thousand rows hold up nobody's single row.
+2. A parcel takes at most `max_rows`, which callers share evenly, but of long calls fewer, unless the lane is alone. One slot of several is
+   kept from long calls, and while the lane gives way (`precedence.py`) they have none: so one caller's ten thousand rows hold up nobody's
+   single row. Where they may fill a parcel, short calls are first in every second one.
 3. No row is sent after its caller's deadline, or once its caller has left.
 4. A lane is bounded: rows beyond `max_queued`, and rows that cannot be answered in their time at the pace of late, are refused at once.
 5. A parcel that fails in a way that may be the fault of one caller's rows is halved and sent again, until only the guilty are left.
@@ -67,6 +68,7 @@ class Lane:
         # Calls with rows that wait. Ordered, and a caller who leaves is out at once.
         self._short: OrderedDict[Call, None] = OrderedDict()
         self._long: OrderedDict[Call, None] = OrderedDict()
+        self._short_first = False
         self._halved: deque[Parcel] = deque()
         self._last_full = 0.0
         self.queued = 0
@@ -113,6 +115,9 @@ class Lane:
         if len(rows) > 1:
             call.answers = [None] * len(rows)
             call.versions = [""] * len(rows)
+        if call.long and not self._long:
+            # Of those who are there now, nothing is known.
+            self.alone = False
         self._queue(call)[call] = None
         self.queued += len(rows)
         return call
@@ -194,14 +199,20 @@ class Lane:
         It goes round the callers so that each gets an even share of what room is left.
         """
         room, parts, may_be_long = self.max_rows, list[Part](), bool(spare)
+        # Long calls that could fill the parcel must not do so each time; where they cannot, they may have all that is theirs.
+        bounded = spare < room
+        if self._long and self._short and not bounded:
+            self._short_first = not self._short_first
         while room and (waiting := (len(self._long) if spare else 0) + len(self._short)):
             share = max(1, room // waiting)
-            for call in list(islice(chain(self._long if spare else (), self._short), room)):
+            of_long = max(share, spare // max(1, len(self._long))) if bounded else share
+            queues = (self._long if spare else (), self._short)
+            for call in list(islice(chain(*(reversed(queues) if self._short_first and not bounded else queues)), room)):
                 if now >= call.deadline:
                     self._settle(call, call.late())
                     continue
                 start = call.taken
-                call.taken = stop = min(start + min(share, room, spare if call.long else room), len(call.rows))
+                call.taken = stop = min(start + min(room, min(of_long, spare) if call.long else share), len(call.rows))
                 taken = stop - start
                 if not taken:
                     continue

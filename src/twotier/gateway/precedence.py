@@ -2,8 +2,8 @@
 
 A lane keeps a slot for short calls, but the model server is there for all lanes, and has one processor or few: a lone caller's call would
 share it with the end of one parcel of ten thousand rows and with the beginning of the next. A lane gives way for no longer than its own
-parcel took, so that a long call takes twice the time at most, however slow the others are; and where there are no others, it has more
-rows in a parcel.
+parcel took, so that a long call waits no longer than it is served, however slow the others are; and where there are no others, it has
+more rows in a parcel.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Precedence:
         """A parcel is sent."""
         if not parcel.long:
             self._short.add(parcel)
+        if not all(part.call.long for part in parcel.parts):
             self._short_sent = parcel.sent
 
     def back(self, lane: Lane, parcel: Parcel) -> None:

@@ -108,9 +108,9 @@ def test_rows_of_a_long_call_travel_in_smaller_parcels(width: int, rows: int) ->
     assert (rows, "full") == (world.sent[0].size, world.sent[0].reason)
 
 
-@pytest.mark.parametrize(("width", "rows"), [(1, 128), (32, 128), (33, 124), (100, 40), (5000, 1)])
-def test_wide_rows_of_many_callers_have_more_room(width: int, rows: int) -> None:
-    """All of them wait anyway. What they leave is for long calls, up to their own bound."""
+@pytest.mark.parametrize(("width", "rows", "of_long"), [(1, 128, 64), (32, 128, 16), (33, 124, 15), (100, 40, 5), (5000, 1, 0)])
+def test_wide_rows_of_many_callers_have_more_room(width: int, rows: int, of_long: int) -> None:
+    """All of them wait anyway. Long calls have theirs, up to their own bound."""
     world = World(Sizes(1, 128, 10_000), width=width)
     world.admit(-1)
     for row in range(300):
@@ -118,16 +118,39 @@ def test_wide_rows_of_many_callers_have_more_room(width: int, rows: int) -> None
     world.admit(*range(1000, 2000))
     world.answer(world.sent[0])
     assert (rows, "full") == (world.sent[1].size, world.sent[1].reason)
-    assert 1 == sum(row >= 1000 for row in numbers(world.sent[1]))
+    assert of_long == sum(row >= 1000 for row in numbers(world.sent[1]))
 
 
 @pytest.mark.parametrize(("width", "rows"), [(1, 128), (33, 124), (100, 40), (5000, 1)])
 def test_where_nobody_waits_for_them_long_calls_have_more_room(width: int, rows: int) -> None:
     """But they never have more rows than they may."""
     world = World(Sizes(1, 128, 10_000), width=width)
+    world.admit(*range(300))
+    world.lane.alone = True
+    world.answer(world.sent[0])
+    assert (rows, "full") == (world.sent[1].size, world.sent[1].reason)
+
+
+def test_the_next_long_call_begins_with_little() -> None:
+    """That nobody was there before says nothing of now."""
+    world = World(Sizes(1, 128, 10_000), width=100)
     world.lane.alone = True
     world.admit(*range(300))
-    assert (rows, "full") == (world.sent[0].size, world.sent[0].reason)
+    assert 5 == world.sent[0].size
+
+
+@pytest.mark.parametrize("max_rows", [1, 4])
+@pytest.mark.parametrize("alone", [False, True])
+def test_where_there_is_one_slot_long_and_short_calls_both_go_on(max_rows: int, alone: bool) -> None:
+    """However many long ones could fill every parcel, and however many short ones come."""
+    world = World(Sizes(1, max_rows, 10_000))
+    long = [world.admit(*range(caller * 100, caller * 100 + 20)) for caller in range(10)]
+    short = [world.admit(10_000 + row) for row in range(50)]
+    for _ in range(50):
+        world.lane.alone = alone
+        world.answer(world.sent[-1])
+    assert any(call.ended for call in short)
+    assert sum(call.taken for call in long) >= 20
 
 
 def test_a_lane_that_gives_way_sends_no_more_of_a_long_call() -> None:

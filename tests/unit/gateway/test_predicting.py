@@ -170,6 +170,24 @@ async def test_ten_thousand_bad_rows_make_a_short_refusal() -> None:
     assert (20, 40_000) == (len(refused.value.faults), refused.value.count)
 
 
+@pytest.mark.parametrize("keyed", [False, True])
+async def test_many_rows_of_all_kinds_keep_their_places(keyed: bool) -> None:
+    """More than are done in one turn: answers, refusals, and rows that the model cannot score, each where its row was."""
+    kinds = ["good", "refused", "unscored"]
+    lengths = [14 + at / 100 for at in range(200)]
+    rows = [[row(length), {**row(length), "PetalWidthCm": "x"}, row(13)][at % 3] for at, length in enumerate(lengths)]
+    answer = await predict({f"k{at}": each for at, each in enumerate(rows)} if keyed else rows, Wish(partial=True))
+    answers = list(answer.values()) if keyed else answer
+    assert 200 == len(answers)
+    for at, one in enumerate(answers):
+        pointers = [fault["pointer"] for fault in one.get("errors", [])]
+        place = f"/k{at}" if keyed else f"/{at}"
+        wanted: dict[str, Any] = {
+            "good": (str(lengths[at]), []), "refused": (None, [f"{place}/PetalWidthCm"]), "unscored": (None, [place])
+        }
+        assert wanted[kinds[at % 3]] == (one.get("output"), pointers)
+
+
 async def test_large_calls_give_others_their_turn() -> None:
     """While many rows are validated, other tasks run."""
     turns = 0

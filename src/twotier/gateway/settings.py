@@ -64,7 +64,7 @@ class GatewaySettings(Settings):
     """Calls under way at once to each model server, for each version that is asked for. What waits meanwhile is merged into the next."""
 
     rows_per_call: int = Field(default=128, ge=1)
-    """Most rows in one call to a model server. Longer calls of clients are cut, so that single rows find a place between the pieces."""
+    """Most rows in one call to a model server; of a client's longer call at most 64, beside others, so that single rows go between."""
 
     queued_rows: int = Field(default=50_000, ge=1)
     """Most rows that wait for one version. Beyond that, and when rows could not be answered in their time, the answer is 503 at once."""

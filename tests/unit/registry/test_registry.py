@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -267,16 +268,23 @@ def test_tidy_takes_away_one_version_that_was_never_judged(registry: Registry, d
     assert "log_reg_4" == publish(registry).name
 
 
-def test_state_is_another_whenever_something_changed(registry: Registry) -> None:
+def test_state_is_another_whenever_something_changed(registry: Registry, data: Path) -> None:
     """Whoever follows the ledger reads it then, and only then."""
+
+    def by_hand() -> None:
+        with closing(sqlite3.connect(data / "database.sqlite")) as ledger, ledger:
+            ledger.execute("UPDATE alias SET version_id = 2 WHERE name = 'champion'")
+
     swapped = {"log_reg_1": FAILED, "log_reg_2": PASSED}
     changes: list[Callable[[], object]] = [
         lambda: publish(registry, gate=None),
         lambda: registry.record_gate(registry.version("iris", "log_reg_1"), FAILED),
         lambda: registry.record_gate(registry.version("iris", "log_reg_1"), PASSED),
         lambda: registry.promote("iris", "champion", "log_reg_1", who="Ada"),
+        lambda: registry.promote("iris", "challenger", "log_reg_1", who="Ada"),
         lambda: publish(registry, gate=FAILED),
         lambda: [registry.record_gate(registry.version("iris", name), gate) for name, gate in swapped.items()],
+        by_hand,
         lambda: publish(registry, gate=None),
         lambda: registry.tidy("iris", "log_reg", registry.version("iris", "log_reg_3").manifest_sha256),
         lambda: publish(registry, gate=None),

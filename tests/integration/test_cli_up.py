@@ -116,8 +116,9 @@ def test_from_raw_data_to_an_orderly_end(environment: dict[str, str], tmp_path: 
 @pytest.mark.timeout(5 * START_SECONDS)
 def test_several_of_each(environment: dict[str, str], all_trained: Path, tmp_path: Path) -> None:
     """Two gateways on one port and two model servers share the calls; one that is killed comes back while the others answer."""
-    public, *own = _free_ports(3)
-    back = _free_ports(2)
+    # Picked together: none of them is taken yet, so two sequences could overlap.
+    public, *own, first, second = _free_ports(5)
+    back = [first, second]
     data = shutil.copytree(all_trained, tmp_path / "trained")
     environment |= {"GATEWAY_PORT": str(public), "MODEL_SERVER_PORT": str(back[0]), "TWOTIER_DATA": str(data)}
     shared, *owned = (f"http://127.0.0.1:{port}" for port in (public, *own))
@@ -172,7 +173,7 @@ def _is_ready(url: str) -> bool:
 @pytest.mark.parametrize("taken", range(5))
 def test_each_port_of_several_is_looked_at_first(environment: dict[str, str], taken: int) -> None:
     """Whichever of the ports is taken, that is said before anything is started; a port of its own can be moved with all the others."""
-    ports = [*_free_ports(3), *_free_ports(2)]
+    ports = _free_ports(5)
     name = "GATEWAY" if taken < 3 else "MODEL_SERVER"
     with socket.create_server(("127.0.0.1", ports[taken])):
         ran = subprocess.run(

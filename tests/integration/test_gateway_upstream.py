@@ -165,6 +165,15 @@ async def test_every_row_has_its_own_budget(keeper: zoo.Keeper, upstream: Upstre
     assert [getattr(answer, "output") for answer in (await score(upstream, rows=[ROWS[0], *ROWS])).answers] == [outputs[0], *outputs[2:]]
 
 
+async def test_a_spent_budget_is_not_sent(keeper: zoo.Keeper, upstream: Upstream) -> None:
+    """Nor is any other question than for scores."""
+    for ask in (score(upstream, seconds=-1), upstream.card("iris", "champion", time.monotonic() - 1)):
+        with pytest.raises(UpstreamTimeout, match="before the model server could be asked"):
+            await ask
+    assert [] == [asked.path for asked in keeper.asked if asked.path != "/info"]
+    assert (await upstream.card("iris", "champion", time.monotonic() + 30)).family == "iris"
+
+
 async def test_connections_are_kept(keeper: zoo.Keeper, upstream: Upstream) -> None:
     """A thousand calls need one connection."""
     for _ in range(50):

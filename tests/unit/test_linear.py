@@ -77,6 +77,16 @@ def test_any_qualified_model_predicts_as_scikit_learn_does(data: st.DataObject) 
             np.testing.assert_array_equal(before, rows)
 
 
+@pytest.mark.parametrize("make", TRANSFORMERS)
+def test_each_transformer_does_what_scikit_learns_does(make: Callable[[], Any]) -> None:
+    """Each of them, whatever the test above happens to draw; and outside of the rows that it was fitted to."""
+    model, X = _fitted(make_pipeline(make(), LogisticRegression()))
+    predict = fast(model, X)
+    assert predict is not None
+    for rows in (X, X * 3):
+        np.testing.assert_allclose(predict(rows), model.predict_proba(rows), rtol=0, atol=TOLERANCE)
+
+
 def test_gaps_are_filled_as_scikit_learn_fills_them() -> None:
     """An imputer puts what it learnt in the place of each missing value."""
     X, y = _data(2)

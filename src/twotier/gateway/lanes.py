@@ -205,7 +205,7 @@ class Lane:
             self._short_first = not self._short_first
         while room and (waiting := (len(self._long) if spare else 0) + len(self._short)):
             share = max(1, room // waiting)
-            of_long = max(share, spare // max(1, len(self._long))) if bounded else share
+            of_long = max(1, spare // max(1, len(self._long))) if bounded else share
             queues = (self._long if spare else (), self._short)
             for call in list(islice(chain(*(reversed(queues) if self._short_first and not bounded else queues)), room)):
                 if now >= call.deadline:

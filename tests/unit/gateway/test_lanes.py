@@ -121,6 +121,18 @@ def test_wide_rows_of_many_callers_have_more_room(width: int, rows: int, of_long
     assert of_long == sum(row >= 1000 for row in numbers(world.sent[1]))
 
 
+def test_long_calls_share_what_is_theirs() -> None:
+    """Each has a row of five, and the others have to wait; short calls have all the rest."""
+    world = World(Sizes(1, 128, 10_000), width=100)
+    world.admit(-1)
+    for caller in range(8):
+        world.admit(*range(caller * 100, caller * 100 + 6))
+    for row in range(1000, 1010):
+        world.admit(row)
+    world.answer(world.sent[0])
+    assert [0, 100, 200, 300, 400, *range(1000, 1010)] == sorted(numbers(world.sent[1]))
+
+
 @pytest.mark.parametrize(("width", "rows"), [(1, 128), (33, 124), (100, 40), (5000, 1)])
 def test_where_nobody_waits_for_them_long_calls_have_more_room(width: int, rows: int) -> None:
     """But they never have more rows than they may."""

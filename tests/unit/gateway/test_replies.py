@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from twotier.errors import TwotierError, UpstreamInvalid
 from twotier.families.iris import FAMILY, IrisAnswer
@@ -29,6 +30,15 @@ def test_answers_are_read_as_the_familys_own() -> None:
     body = b'[{"version": "log_reg_1", "answers": [{"output": "a"}, null], "faults": [{"row": 1, "detail": "no"}]}]'
 
     assert Scores("log_reg_1", [IrisAnswer(output="a"), None]) == read_scores(Ask(FAMILY, "champion"), 2, body)
+
+
+def test_a_fault_is_told_in_the_log_unless_the_row_was_late() -> None:
+    """Whoever sent that one was told by the gateway's own clock."""
+    faults = [{"row": 0, "detail": "its budget was used up", "late": True}, {"row": 1, "detail": "ArithmeticError"}]
+    body = json.dumps([{"version": "log_reg_1", "answers": [None, None], "faults": faults}]).encode()
+    with capture_logs() as logs:
+        assert Scores("log_reg_1", [None, None]) == read_scores(Ask(FAMILY, "champion"), 2, body)
+    assert [("row not scored", 1)] == [(line["event"], line["row"]) for line in logs]
 
 
 @pytest.mark.parametrize("rows", [[0], [2], [1, 1], [-1]], ids=str)

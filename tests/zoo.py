@@ -103,9 +103,13 @@ class Keeper:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _leave(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            # A connection that is just being accepted while its server closes is neither served nor closed by asyncio, so its caller hangs.
+            for listening in server.sockets:
+                self._loop.remove_reader(listening.fileno())
+            await asyncio.sleep(0.01)
+            server.close()
         for writer in list(self.open):
             writer.transport.abort()
 

@@ -200,7 +200,7 @@ async def test_a_second_attempt_leaves_out_rows_that_nobody_waits_for(keepers: t
     def deadlines() -> list[float]:
         nonlocal times
         times += 1
-        return [patient] * 3 if times == 1 else [0.0, patient, time.monotonic() - 0.001]
+        return [patient] * 3 if times == 1 else [0.0, patient, time.monotonic() - 1]
 
     rows = [[1.0, 2.0, 3.0, 4.0], ROW, [4.0, 3.0, 2.0, 1.0]]
     async with opened(*keepers) as (upstream, _):

@@ -18,7 +18,6 @@ from typing import Any, TextIO
 
 import structlog
 
-from model_training.settings import TrainingSettings
 from model_training.training import train
 from twotier.errors import TwotierError
 from twotier.logs import configure_logs
@@ -36,7 +35,6 @@ def main(family: str, estimator: str, out: TextIO) -> int:
         print(json.dumps(changes), file=out, flush=True)
 
     try:
-        os.nice(TrainingSettings.read().niceness)
         tell(trained=_train(family, estimator, tell).model_dump())
     except TwotierError as error:
         tell(failure=str(error))

@@ -165,9 +165,10 @@ class Jobs:
     async def _train(self, run: _Run) -> None:
         subject = run.job.family, run.job.estimator
         run.change(status=JobStatus.RUNNING, started_at=datetime.now(UTC))
-        # In a group of its own, it gets no Ctrl-C from the terminal, and whatever it starts can be ended with it.
+        # In a group of its own, it gets no Ctrl-C from the terminal, and whatever it starts can be ended with it. Niceness is a
+        # thread's: the process has it from its start, because the threads that NumPy makes when it is imported would not follow later.
         run.process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "model_training.job", *subject),
+            *("nice", "-n", str(self._settings.niceness), sys.executable, "-m", "model_training.job", *subject),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_MAX_LINE,

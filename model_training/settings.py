@@ -29,7 +29,7 @@ class TrainingSettings(Settings):
     """How many ended jobs are remembered, in memory: a restart forgets them."""
 
     niceness: int = Field(default=19, ge=0, le=19)
-    """How far a training stands back for what serves on the same machine: 0 not at all, 19 wholly."""
+    """How far a training stands back for what serves in the same session or container: 0 not at all, 19 wholly."""
 
     stop_seconds: float = Field(default=5.0, ge=0)
     """How long a training that is cancelled may take to end before it is killed."""

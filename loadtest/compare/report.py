@@ -27,7 +27,8 @@ def markdown(run: Run) -> str:
         "## The bars",
         table(("bar", "wanted", "measured", "met"), (_bar_row(bar, systems) for bar in BARS)),
         "Where the time goes, and what was tried where a bar is not met: [lanes](../docs/decisions/0011-lanes.md),\n"
-        "[overload](../docs/decisions/0013-overload.md), [what a call costs](../docs/decisions/0015-what-a-call-costs.md).\n"
+        "[overload](../docs/decisions/0013-overload.md), [what a call costs](../docs/decisions/0015-what-a-call-costs.md),\n"
+        "[long calls beside short ones](../docs/decisions/0017-short-calls-go-first.md).\n"
         "Throughput and the latency of a lone caller are medians of all that was measured of them, also in the rounds at the end, in\n"
         "which systems take turns:",
         table(

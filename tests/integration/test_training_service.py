@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sqlite3
 import subprocess
@@ -77,11 +78,13 @@ def recorded(data: Path) -> list[str]:
 
 
 def test_a_training_from_order_to_version(service: Tier, data: Path) -> None:
-    """It is told how far it is while it runs, in a process that stands back, and in the end what came of it."""
+    """It is told how far it is while it runs, in a process of which every thread stands back, and in the end what came of it."""
     job = start(service)
     process = reach_fit(service, job)
     running = look(service, job)
-    assert ("running", 1, 0.2) == (running["status"], process.nice(), running["progress"])
+    assert ("running", 0.2) == (running["status"], running["progress"])
+    threads = {thread.id: os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()}
+    assert len(threads) > 1 and {1} == set(threads.values())
     let_go(data)
     ended = end_of(service, job)
 

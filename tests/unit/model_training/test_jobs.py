@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import sys
 
 import pytest
 
@@ -22,7 +21,7 @@ def order(estimator: str = "log_reg", key: str | None = None) -> TrainingOrder:
 
 async def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job fails, and says where to look; it does not hang."""
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "/nowhere")
     jobs = Jobs(TrainingSettings())
     job = await jobs.job((await jobs.start(order())).id, 60)
 

@@ -19,15 +19,13 @@ from uuid import uuid4
 import structlog
 
 from model_training.settings import TrainingSettings
+from model_training.stages import LAST, UNJUDGED
 from twotier.wire import Job, JobStatus, TrainingOrder
 
 __all__ = ["Jobs", "Refusing"]
 
-_WRITING = ("publish", "judge")
+_WRITING = (*UNJUDGED, "record")
 """The stages in which a training that is killed may leave something behind."""
-
-_JUDGING = ("judge", "done")
-"""Those from which on a training that is killed may have judged its version, which then stays."""
 
 _MAX_KEYS = 1000
 _MAX_LINE = 1024 * 1024
@@ -178,16 +176,22 @@ class Jobs:
         if run.cancelled:
             # That was asked while it was being started.
             await self._stop(process)
-        async for line in process.stdout:
-            told = json.loads(line)
-            run.published = told.pop("published", run.published)
-            run.change(**told)
+        try:
+            async for line in process.stdout:
+                told = json.loads(line)
+                run.published = told.pop("published", run.published)
+                run.change(**told)
+        except Exception as error:
+            # Its turn is another's when this has ended, so nothing of it may go on by then.
+            _log.exception("job not understood", id=run.job.id)
+            await self._stop(process)
+            run.change(failure=f"{type(error).__name__}: see the training service's log")
         code = await process.wait()
         if run.job.trained is not None:
             return run.end(JobStatus.SUCCEEDED, progress=1.0)
         if run.job.stage in _WRITING:
             await self._tidy(*subject, *filter(None, [run.published]))
-        if run.cancelled:
+        if run.cancelled and run.job.stage not in LAST:
             return run.end(JobStatus.CANCELLED)
         run.end(JobStatus.FAILED, failure=run.job.failure or _how_it_ended(code, run.job.stage))
 
@@ -201,7 +205,8 @@ class Jobs:
 
     async def _tidy(self, *left: str) -> None:
         tidying = await asyncio.create_subprocess_exec(sys.executable, "-m", "model_training.tidy", *left)
-        await tidying.wait()
+        if code := await tidying.wait():
+            _log.error("not tidied: something of a training may be left", family=left[0], estimator=left[1], code=code)
 
     def _forget(self) -> None:
         """Drop the jobs that ended first, if there are too many, and the keys that stand for them."""
@@ -213,6 +218,6 @@ class Jobs:
 
 def _how_it_ended(code: int, stage: str | None) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    if stage in _JUDGING:
-        return f"the training {how} before it told what came of it; a version of it is there only if its gate had judged it by then"
+    if stage in LAST:
+        return f"the training {how} before it told what came of it; a version of it is there only if its verdict was written down by then"
     return f"the training {how}, and made no version that could serve"

@@ -38,7 +38,8 @@ def train(
 
     Raises ConfigurationError for an unknown estimator or engine, for an estimator that the engine cannot fit, and for raw data that cannot
     be read or trained on. Until it is published a training leaves nothing behind; killed between publishing and judging it leaves a version
-    that does not serve and cannot be promoted, which `Registry.tidy` takes away, given what `announce` was told.
+    that does not serve and cannot be promoted, which `Registry.tidy` takes away, given what `announce` was told. From the step `record` on
+    its verdict is written down, and who ends it can no longer know whether there is a version that serves.
     """
     estimator = estimator or family.default_estimator
     if estimator not in family.estimators:
@@ -51,6 +52,7 @@ def train(
     version = registry.publish(family, estimator, trained.model, trained.draft, announce=announce)
     progress("judge", 0.8)
     report = judge(registry, version, trained.held_out)
+    progress("record", 0.95)
     version = registry.record_gate(version, report)
     if report.passed and CHAMPION not in registry.aliases(family.name):
         # Another training may have been first in the meantime.

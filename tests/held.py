@@ -46,10 +46,19 @@ class Held(LogisticRegression):
             time.sleep(0.02)
         return super().__getstate__()
 
+    def __setstate__(self, state):
+        while checked and Path(os.environ["TWOTIER_DATA"], "letter").read_text() == "promote":
+            time.sleep(0.02)
+        super().__setstate__(state)
+
+
+checked = []
+
 
 def let_go(predict):
     while Path(os.environ["TWOTIER_DATA"], "letter").read_text() == "judge":
         time.sleep(0.02)
+    checked.append(True)
     return True
 
 
@@ -82,7 +91,9 @@ def with_held_family(data: Path) -> dict[str, str]:
 
 
 def let_go(data: Path, how: str = "fit") -> None:
-    """Let every fit go on: `fit`, `raise` an error, `leave` without a word, or stop again: `hold` before publishing, `judge` after it."""
+    """Let every fit go on: `fit`, `raise` an error, `leave` without a word, or stop again: `hold` before publishing, `judge` after it, or
+    `promote`, when the verdict is written down.
+    """
     (data / "letter.new").write_text(how)
     (data / "letter.new").rename(data / "letter")
 

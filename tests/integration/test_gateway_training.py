@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,13 @@ import pytest
 from tests import zoo
 from tests.asking import Answered, ask
 from tests.e2e.tiers import problem
-from tests.held import let_go, with_held_family
+from tests.held import let_go, trainings, with_held_family
 from tests.integration.model_server_calls import eventually
 from tests.processes import Tier, free_port, gateway, training
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.settings import GatewaySettings
 from twotier.gateway.training import Training
+from twotier.wire import FamilyInfo, Info, Job, JobStatus, Trained, VersionInfo
 
 
 @pytest.fixture(name="data")
@@ -148,3 +152,56 @@ async def test_a_long_wait_is_many_short_ones() -> None:
 
     assert job.ended
     assert [5.0] * 3 == [asked.message["wait_seconds"] for asked in keeper.asked]
+
+
+def test_the_old_route_answers_when_the_tree_serves(tmp_path: Path) -> None:
+    """A model server knows of a version before it is judged, and it does not serve before it has heard that it passed."""
+    heard = threading.Event()
+    when = datetime(2026, 11, 21, tzinfo=UTC)
+
+    async def tell_versions(_: zoo.Keeper, asked: zoo.Asked, writer: Any) -> None:
+        tree = VersionInfo(
+            version="decision_tree_1",
+            estimator="decision_tree",
+            created_at=when,
+            metrics={},
+            gate_passed=heard.is_set(),
+            gate_findings=[],
+            loaded=False,
+        )
+        zoo.send(writer, Info(server={}, families={"iris": FamilyInfo(aliases={}, versions=[tree])}).model_dump_json())
+
+    async def tell_end(_: zoo.Keeper, asked: zoo.Asked, writer: Any) -> None:
+        trained = Trained(version="decision_tree_1", metrics={}, gate_passed=True, gate_findings=[], champion=False)
+        job = Job(id="0" * 32, family="iris", estimator="decision_tree", created_at=when, ended_at=when, trained=trained)
+        zoo.send(writer, job.model_copy(update={"status": JobStatus.SUCCEEDED}).model_dump_json())
+
+    with zoo.zoo() as models, zoo.zoo() as trainer:
+        models.habit, models.sick = tell_versions, True
+        trainer.habit, trainer.sick = tell_end, True
+        with gateway(models.url, tmp_path / "log", GATEWAY_TRAINING_SERVER=trainer.url) as front, ThreadPoolExecutor(1) as pool:
+            front.wait_ready("/livez")
+            answer = pool.submit(ask, front.url + "/train_decision_tree", "POST")
+            assert eventually(lambda: len(trainer.asked) > 1)
+            so_far = len(models.asked)
+            assert eventually(lambda: len(models.asked) > so_far + 2)
+            early = answer.done()
+            heard.set()
+
+            assert (200, b"Successfully trained the model") == (answer.result().status, answer.result().body)
+            assert not early
+
+
+def test_head_trains_nothing(tmp_path: Path) -> None:
+    """The one GET that changes something may not be asked for by HEAD: it would have to do it, or to say what is not so."""
+    (data := tmp_path / "data").mkdir()
+    with training(data, tmp_path / "training.log") as service:
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        with gateway(nowhere, tmp_path / "gateway.log", GATEWAY_TRAINING_SERVER=service.url) as front:
+            front.wait_ready("/livez")
+            refused = ask(front.url + "/train_decision_tree", "HEAD", headers={"Prefer": "wait=0"})
+
+            assert (405, "GET, POST", b"") == (refused.status, refused.headers["Allow"], refused.body)
+            assert [] == trainings(service)
+            # It is no matter of how it is asked: a GET is taken, and HEAD of what changes nothing is answered.
+            assert 200 == ask(front.url + "/livez", "HEAD").status

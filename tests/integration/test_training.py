@@ -164,7 +164,7 @@ def test_progress_is_told_to_the_end(registry: Registry, raw_data: Path) -> None
     """The callback hears of every step, with a share that grows to 1."""
     told: list[tuple[str, float]] = []
     train(registry, registry.families["iris"], data=raw_data, progress=lambda step, done: told.append((step, done)))
-    assert ["read", "fit", "evaluate", "publish", "judge", "done"] == [step for step, _ in told]
+    assert ["read", "fit", "evaluate", "publish", "judge", "record", "done"] == [step for step, _ in told]
     shares = [done for _, done in told]
     assert sorted(set(shares)) == shares
     assert (0.0, 1.0) == (shares[0], shares[-1])

@@ -77,6 +77,13 @@ def recorded(data: Path) -> list[str]:
     return [f"{estimator}_{number}" for estimator, number in found]
 
 
+def verdicts(data: Path) -> int:
+    """How many versions are judged."""
+    with contextlib.closing(sqlite3.connect(data / "database.sqlite")) as ledger:
+        (count,) = ledger.execute("SELECT count(gate_passed) FROM version").fetchone()
+    return int(count)
+
+
 def test_a_training_from_order_to_version(service: Tier, data: Path) -> None:
     """It is told how far it is while it runs, in a process of which every thread stands back, and in the end what came of it."""
     job = start(service)
@@ -209,14 +216,41 @@ def test_ended_while_it_is_judged(service: Tier, data: Path, how: str) -> None:
     ended = end_of(service, job)
 
     if how == "kill":
-        words = "before it told what came of it; a version of it is there only if its gate had judged it by then"
-        assert ("failed", f"the training was ended by SIGKILL {words}") == (ended["status"], ended["failure"])
+        assert ("failed", "the training was ended by SIGKILL, and made no version that could serve") == (ended["status"], ended["failure"])
     else:
         assert ("cancelled", None) == (ended["status"], ended["failure"])
     assert ["first_1"] == versions(data) == recorded(data)
     let_go(data)
     assert "first_2" == end_of(service, start(service))["trained"]["version"]
     assert ["first_1", "first_2"] == versions(data) == recorded(data)
+
+
+def test_cancelled_once_it_may_serve(service: Tier, data: Path) -> None:
+    """When the verdict is written down, it is too late: the version serves, and the job says so rather than that it was cancelled."""
+    let_go(data, "promote")
+    job = start(service)
+    assert eventually(lambda: look(service, job)["stage"] == "record")
+    process = one_training(service)
+    assert None is post(service.url, "/cancel", {"id": job["id"], "wait_seconds": 1})[1]["ended_at"]
+    assert process.is_running()
+    let_go(data)
+    ended = end_of(service, job)
+
+    assert ("succeeded", "first_1", True) == (ended["status"], ended["trained"]["version"], ended["trained"]["champion"])
+
+
+def test_cancelled_and_killed_once_it_may_serve(data: Path, tmp_path: Path) -> None:
+    """If it must be killed then, nobody knows what came of it, and it is not said that it was cancelled. The version stays."""
+    with training(data, tmp_path / "log", TRAINING_STOP_SECONDS="0.2", **with_held_family(data)) as tier:
+        let_go(data, "promote")
+        job = start(tier)
+        assert eventually(lambda: look(tier, job)["stage"] == "record" and verdicts(data) == 1)
+        post(tier.url, "/cancel", {"id": job["id"]})
+        ended = end_of(tier, job)
+
+    words = "before it told what came of it; a version of it is there only if its verdict was written down by then"
+    assert ("failed", f"the training was ended by SIGKILL {words}") == (ended["status"], ended["failure"])
+    assert ["first_1"] == versions(data) == recorded(data)
 
 
 def test_data_that_cannot_be_trained_on(service: Tier, data: Path) -> None:
@@ -265,6 +299,42 @@ def test_killed(data: Path, tmp_path: Path) -> None:
         let_go(data)
     with registry_over(data) as registry:
         assert "held" not in registry.families and [] == versions(data)
+
+
+@pytest.mark.parametrize(("letter", "stage"), [("hold", "publish"), ("judge", "judge")])
+def test_killed_while_it_leaves_something(data: Path, tmp_path: Path, letter: str, stage: str) -> None:
+    """If the service is killed when its training has begun to write, the training tidies up itself before it goes, and hurts no other."""
+    with training(data, tmp_path / "log", **with_held_family(data)) as tier:
+        let_go(data)
+        end_of(tier, start(tier))
+        let_go(data, letter)
+        job = start(tier)
+        assert eventually(lambda: look(tier, job)["stage"] == stage)
+        process = one_training(tier)
+        if stage == "publish":
+            (data / "models" / "held" / ".first_2.new.tmp").mkdir()
+        assert 2 == len(versions(data))
+        tier.send(signal.SIGKILL)
+        tier.process.wait()
+        assert eventually(lambda: not process.is_running())
+    assert ["first_1"] == versions(data) == recorded(data)
+
+
+def test_killed_once_it_may_serve(data: Path, tmp_path: Path) -> None:
+    """If the service is killed when the verdict is written down, the training ends as if nothing were: its version is the champion."""
+    with training(data, tmp_path / "log", **with_held_family(data)) as tier:
+        let_go(data, "promote")
+        job = start(tier)
+        assert eventually(lambda: look(tier, job)["stage"] == "record")
+        process = one_training(tier)
+        tier.send(signal.SIGKILL)
+        tier.process.wait()
+        let_go(data)
+        assert eventually(lambda: not process.is_running())
+    assert ["first_1"] == versions(data) == recorded(data)
+    with contextlib.closing(sqlite3.connect(data / "database.sqlite")) as ledger:
+        assert 1 == ledger.execute("SELECT count(*) FROM alias").fetchone()[0]
+    assert "BrokenPipeError" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(

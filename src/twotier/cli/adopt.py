@@ -39,16 +39,23 @@ def adopt(
             " say so with --trust"
         )
     from model_training.adopting import adopt
+    from twotier.families import offered
     from twotier.gateway.app import RESERVED
     from twotier.registry import RegistrySettings
     from twotier.settings import SharedSettings
 
     if name in RESERVED:
         raise ConfigurationError(f"a family may not be called {name}: the gateway has a route there; choose another name")
+    shared = SharedSettings.read()
     adopted = adopt(
-        RegistrySettings.read(), SharedSettings.read(), pickle=pickle, name=name, sample=sample, target=target, who=who or getpass.getuser()
+        RegistrySettings.read(), shared, pickle=pickle, name=name, sample=sample, target=target, who=who or getpass.getuser()
     )
     _report(adopted)
+    # A settings file that was made leaves them out, unless the environment says otherwise: what is in force now is asked.
+    if shared.shipped and not (now := SharedSettings.read()).shipped:
+        left_out = sorted(offered(shared).keys() - offered(now).keys())
+        print(f"  note   the settings here leave out the families that come with twotier: {', '.join(left_out)}")
+        print(f"         to have them served too, write shipped = true in {adopted.wrote[-1]}")
     assert adopted.version.gate is not None, adopted
     if not adopted.version.gate.passed:
         raise typer.Exit(1)

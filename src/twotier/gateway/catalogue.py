@@ -88,10 +88,15 @@ class Catalogue:
         champion, challenger = (aliases[name].serving if name in aliases else None for name in (DEFAULT_ALIAS, CHALLENGER_ALIAS))
         return Pair(champion, challenger) if champion and challenger and champion != challenger else None
 
-    def knows(self, family: str, version: str) -> bool:
-        """Whether every model server that can be reached, and at least one, has said that there is this version."""
-        reached = [seen.info.families for seen in self.sightings.values() if seen.problem is None and seen.info is not None]
-        return bool(reached) and all(family in known and version in {one.version for one in known[family].versions} for known in reached)
+    def passed(self, family: str, version: str) -> bool:
+        """Whether every model server that can be reached, and at least one, has said that this version passed its gate.
+
+        Before that it may list the version, which is there before it is judged, but answers for nothing by it.
+        """
+        reached = [seen.info.families.get(family) for seen in self.sightings.values() if seen.problem is None and seen.info is not None]
+        return bool(reached) and all(
+            known is not None and any(one.version == version and one.gate_passed for one in known.versions) for known in reached
+        )
 
     async def card(self, family: str, version: str, deadline: float) -> Card:
         """The card of a version or alias; a version's never changes, so it is asked for once.

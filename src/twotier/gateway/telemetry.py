@@ -42,7 +42,8 @@ class Telemetry:
         begun = time.perf_counter()
         identity = _identity(scope)
         timing = Timing()
-        scope.setdefault("state", {}).update(request_id=identity, timing=timing)
+        method = scope["method"]
+        scope.setdefault("state", {}).update(request_id=identity, timing=timing, method=method)
         bind_contextvars(request_id=identity)
         status = _CLIENT_LEFT
 
@@ -56,8 +57,8 @@ class Telemetry:
                     headers.append((b"connection", b"close"))
             await send(message)
 
-        # What is allowed to GET may be asked for by HEAD; the server, which still sees HEAD, leaves the body out.
-        method = scope["method"]
+        # What is allowed to GET may be asked for by HEAD; the server, which still sees HEAD, leaves the body out. A route whose GET
+        # changes something finds the method that was asked for in the state.
         if method == "HEAD":
             scope = {**scope, "method": "GET"}
         try:

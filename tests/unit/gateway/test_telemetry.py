@@ -73,9 +73,16 @@ async def test_any_other_id_is_replaced(given: str) -> None:
 
 
 async def test_head_is_answered_as_get() -> None:
-    """The application sees GET; the server, whose scope is untouched, leaves the body out."""
-    ran = await Ran(respond).run("HEAD", [(b"x-request-id", b"a")])
+    """The application sees GET, and may find what was asked; the server, whose scope is untouched, leaves the body out."""
+    asked: list[str] = []
 
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope["state"]["method"])
+        await respond(scope, receive, send)
+
+    ran = await Ran(look).run("HEAD", [(b"x-request-id", b"a")])
+
+    assert ["HEAD"] == asked
     assert b"GET a" == ran.body
     assert b'method="HEAD"' in ran.metrics.text()
 

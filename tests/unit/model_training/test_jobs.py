@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+from pathlib import Path
 
+import psutil
 import pytest
+from structlog.testing import capture_logs
 
 import model_training
 from model_training import jobs as module
@@ -26,6 +30,56 @@ async def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch)
     job = await jobs.job((await jobs.start(order())).id, 60)
 
     assert (JobStatus.FAILED, "FileNotFoundError: see the training service's log") == (job.status, job.failure)
+
+
+def instead_of_trainings(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the service run a script in the place of each training, by the name of the command with which it starts them."""
+    nice = folder / "nice"
+    nice.write_text(f"#!/bin/sh\n{script}\n")
+    nice.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("TWOTIER_DATA", str(folder / "data"))
+    (folder / "data").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("echo no JSON", "JSONDecodeError"),
+        ("echo '[]'", "TypeError"),
+        ("""echo '{"progress": 7}'""", "ValidationError"),
+        ("head -c 3000000 /dev/zero | tr '\\\\0' x; echo", "ValueError"),
+    ],
+    ids=["words", "list", "bounds", "length"],
+)
+async def test_what_cannot_be_followed_is_ended(line: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that tells what it may not has ended, and all that it might have left is tidied, before its turn is another's."""
+    instead_of_trainings(
+        tmp_path, f"""echo $$ > {tmp_path}/pid; echo '{{"stage": "publish"}}'; {line}; exec sleep 600""", monkeypatch
+    )
+    left = tmp_path / "data" / "models" / "iris" / ".log_reg_1.new.tmp"
+    left.mkdir(parents=True)
+    jobs = Jobs(TrainingSettings())
+    job = await jobs.job((await jobs.start(order())).id, 60)
+
+    assert (JobStatus.FAILED, f"{why}: see the training service's log") == (job.status, job.failure)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    assert not left.exists()
+
+
+async def test_what_cannot_be_tidied_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job ends all the same, but whoever runs the service is told that something may be left."""
+    instead_of_trainings(tmp_path, """echo '{"stage": "publish"}'; exit 3""", monkeypatch)
+    monkeypatch.setenv("TWOTIER_FAMILIES", str(tmp_path / "none"))
+    jobs = Jobs(TrainingSettings())
+    with capture_logs() as logged:
+        job = await jobs.job((await jobs.start(order())).id, 60)
+
+    assert (JobStatus.FAILED, "the training ended with code 3, and made no version that could serve") == (job.status, job.failure)
+    (told,) = [line for line in logged if line["log_level"] == "error"]
+    assert ("not tidied: something of a training may be left", "iris", "log_reg", 1) == (
+        told["event"], told["family"], told["estimator"], told["code"]
+    )
 
 
 async def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,9 @@ def add(routes: Routes, iris: Family, training: Training, catalogue: Catalogue, 
     """Add the routes."""
 
     async def train(request: Request) -> Response:
+        if request.state.method == "HEAD":
+            # Who only asks what a GET would be answered has a right to nothing being changed by that.
+            raise HTTPException(405)
         if request.headers.get("Sec-Fetch-Site") == "cross-site" or "prefetch" in request.headers.get("Sec-Purpose", ""):
             raise HTTPException(403)
         job = await training.start(iris.name, TREE)
@@ -47,7 +50,7 @@ def add(routes: Routes, iris: Family, training: Training, catalogue: Catalogue, 
         return PlainTextResponse("Successfully trained the model", headers=NO_STORE)
 
     async def _served(version: str, deadline: float) -> None:
-        while not catalogue.knows(iris.name, version):
+        while not catalogue.passed(iris.name, version):
             if time.monotonic() >= deadline:
                 raise UpstreamUnavailable(f"{version} was trained, but not every model server has noticed it yet")
             await asyncio.sleep(0.02)

@@ -139,7 +139,8 @@ class VersionInfo(_Message):
     estimator: str
     created_at: datetime
     metrics: dict[str, dict[str, float]]
-    gate_passed: bool
+    gate_passed: bool | None = Field(description="None until the gate has judged it.")
+    gate_findings: list[str] | None = Field(default=None, description="One sentence per check, passed or not; None if it was not judged.")
     loaded: bool = Field(description="Whether it is in the model server's memory now.")
 
 

@@ -20,6 +20,7 @@ from tests.folders import DATA, registry_over
 from tests.integration.model_server_calls import eventually, metric
 from tests.processes import gateway
 from tests.versions import MODEL, artefact, flip_byte, promote
+from twotier.families.credit import FAMILY as CREDIT
 from twotier.families.iris import FAMILY, IrisRow
 from twotier.gateway.canary import place
 
@@ -146,8 +147,28 @@ def test_a_corrupt_challenger_fails_nobody(data: Path, tmp_path: Path) -> None:
         problem(post(f"{running.front.url}/iris/versions/challenger/predict", ROW), 503, "not-servable")
 
 
-def _told(running: Tiers) -> Any:
-    return ask(running.front.url + "/models/iris").json["comparison"] or {"rows": 0}
+def test_a_challenger_without_reasons_is_none_the_worse(all_trained: Path, tmp_path: Path) -> None:
+    """The champion gives the reasons that trees have not, which is compared with the trees but for them; all other calls are the trees'."""
+    data = Path(shutil.copytree(all_trained, tmp_path / "data"))
+    with registry_over(data) as registry:
+        trees = train(registry, CREDIT, "boosted_trees", data=data).name
+        registry.promote("credit", "challenger", trees, who="test")
+    row = dict(CREDIT.examples[0].row)
+    with tiers(data, tmp_path, GATEWAY_CANARY='{"credit": 1}', GATEWAY_SHADOW='{"credit": 1}') as running:
+        url = running.front.url + "/credit/predict"
+        for _ in range(2):
+            explained = post(url + "?explain=true", row).json
+            assert ("log_reg_1", True) == (explained["model_name"], "reasons" in explained)
+            assert trees == post(url, row).json["model_name"]
+        assert eventually(lambda: _told(running, "credit")["rows"] == 2)
+        assert {} == _told(running, "credit")["failed"]
+
+        # The negative control: who pins it is told that there are none.
+        problem(post(f"{running.front.url}/credit/versions/{trees}/predict?explain=true", row), 422, "not-explainable")
+
+
+def _told(running: Tiers, family: str = "iris") -> Any:
+    return ask(f"{running.front.url}/models/{family}").json["comparison"] or {"rows": 0}
 
 
 def _known(answer: Any) -> Any:

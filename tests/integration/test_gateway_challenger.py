@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,23 @@ def test_a_caller_in_a_hurry_is_answered_in_time(keeper: zoo.Keeper, tmp_path: P
         answer = predict(tier, X_Request_Deadline_Ms="4000")
         assert (200, CHAMPION) == (answer.status, answer.json)
         assert 504 == predict(tier, PINNED, X_Request_Deadline_Ms="300").status
+
+
+async def _hang_over_many(keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.StreamWriter) -> None:
+    """Be well for a row or two, and too slow for more."""
+    await (zoo.hang if len(asked.rows) > 2 else zoo.well)(keeper, asked, writer)
+
+
+def test_a_long_call_does_not_switch_a_canary_off(keeper: zoo.Keeper, tmp_path: Path) -> None:
+    """What needs more than the patience is answered by the champion, and single rows go on to be the challenger's."""
+    keeper.habit = zoo.only("log_reg_2", _hang_over_many)
+    with served(keeper, tmp_path, GATEWAY_CANARY='{"iris": 1}', GATEWAY_CANARY_PATIENCE_MS="300") as tier:
+        for _ in range(2):
+            assert [CHAMPION] * 500 == post(tier.url + "/iris/predict", [ROW] * 500).json
+            assert CHALLENGER == predict(tier).json
+        outcomes = {each: metric(tier.url, f"twotier_gateway_canary_calls_total.*{each}") for each in ("failed", "answered")}
+        # On a very slow machine the challenger is tried with many rows again meanwhile.
+        assert 2 == outcomes["answered"] and 1 <= outcomes["failed"] <= 2
 
 
 def test_no_challenger_no_canary(keeper: zoo.Keeper, tmp_path: Path) -> None:

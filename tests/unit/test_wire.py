@@ -23,6 +23,7 @@ INFO = Info(
                     created_at=datetime(2026, 1, 1, tzinfo=UTC),
                     metrics={"test": {"accuracy": 0.9473684210526315}},
                     gate_passed=True,
+                    gate_findings=["passed: accuracy is 0.9474."],
                     loaded=False,
                 )
             ],
@@ -51,6 +52,13 @@ def test_message_is_closed(message: BaseModel) -> None:
     """No message takes a key that the other side does not know."""
     with pytest.raises(ValidationError, match="extra_forbidden"):
         type(message).model_validate(message.model_dump() | {"more": 1})
+
+
+def test_a_model_server_that_tells_no_findings_is_understood() -> None:
+    """One of an earlier release does not."""
+    said = INFO.model_dump(mode="json")
+    del said["families"]["iris"]["versions"][0]["gate_findings"]
+    assert None is Info.model_validate(said).families["iris"].versions[0].gate_findings
 
 
 def test_result_of_a_block_is_told_apart() -> None:

@@ -20,6 +20,8 @@ def models(
 ) -> None:
     """List the versions in the registry, newest first, with the metric of their gate and the aliases that point at them.
 
+    Of one family it also says what the gate found of the versions that it refused.
+
     Examples:
 
     - `twotier models`
@@ -28,9 +30,13 @@ def models(
     with open_registry() as registry:
         names = registry.families if family is None else [family]
         table = [HEADINGS, *(line for name in names for line in _lines(registry, name))]
+        judged = [] if family is None else [(version.name, version.gate) for version in registry.versions(family) if version.gate]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    for name, gate in judged:
+        if not gate.passed:
+            print(f"\n{name} was refused:", *gate.findings, sep="\n  - ")
 
 
 def _lines(registry: Registry, family: str) -> Iterator[Sequence[str]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from structlog import get_logger
 
-from twotier.errors import Overloaded, TwotierError, UpstreamTimeout
+from twotier.errors import NotExplainable, Overloaded, TwotierError, UpstreamTimeout
 from twotier.gateway.catalogue import Pair
 from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
 from twotier.gateway.metrics import Metrics
@@ -38,7 +38,8 @@ class Canary:
     """Asks the challenger in the champion's place; whatever goes wrong with it, the champion answers.
 
     `pair` tells a family's champion and challenger, if it has both. The challenger may take `patience` seconds, or half of what is left
-    until the deadline if the caller is in a hurry: the rest is for the champion.
+    until the deadline if the caller is in a hurry: the rest is for the champion. A call of more than `short` rows is long: it may need
+    more time than that of a challenger that is well.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Canary:
         pair: Callable[[str], Pair | None],
         metrics: Metrics,
         patience: float,
+        short: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forward = forward
@@ -55,8 +57,10 @@ class Canary:
         self._pair = pair
         self._metrics = metrics
         self._patience = patience
+        self._short = short
         self._clock = clock
-        self._rests_until: dict[str, float] = {}
+        # By family, and by whether calls are long.
+        self._rests_until: dict[tuple[str, bool], float] = {}
 
     def steer(self, family: str, key: str | None) -> Forward:
         """What is to be asked for the champion by a caller with that key; without a key, nobody is steered."""
@@ -75,22 +79,31 @@ class Canary:
         pair = self._pair(family)
         if pair is None:
             return "absent", None
-        hurried = deadline - now < 2 * self._patience
-        if family in self._rests_until:
-            if hurried or now < self._rests_until[family]:
+        hurried, long = deadline - now < 2 * self._patience, len(rows) > self._short
+        trying = (family, long) in self._rests_until
+        if trying:
+            if hurried or now < self._rests_until[family, long]:
                 return "resting", None
             # This caller tries it. Until it is known how that went, the others do not.
-            self._rests_until[family] = now + _REST_SECONDS
+            self._rests_until[family, long] = now + _REST_SECONDS
         try:
             until = now + min(self._patience, (deadline - now) / 2)
             scores = await self._forward.score(replace(ask, version=pair.challenger), rows, until, timing)
-        except TwotierError as error:
-            # That it is not fast enough for a caller in a hurry says nothing against it.
-            if not (hurried and isinstance(error, (UpstreamTimeout, Overloaded))):
-                self._rests_until[family] = self._clock() + _REST_SECONDS
-                _log.warning("the challenger failed", family=family, version=pair.challenger, why=str(error))
+        except NotExplainable:
+            # It is the question that it is not up to, so nobody leaves it alone for that. If this caller was to try it, the next one does.
+            if trying:
+                self._rests_until[family, long] = now
             return "failed", None
-        self._rests_until.pop(family, None)
+        except TwotierError as error:
+            late = isinstance(error, (UpstreamTimeout, Overloaded))
+            # That it is not fast enough for a caller in a hurry says nothing against it.
+            if not (late and hurried):
+                # And that it is not for many rows says nothing of few.
+                for each in (True,) if late and long else (False, True):
+                    self._rests_until[family, each] = self._clock() + _REST_SECONDS
+                _log.warning("the challenger failed", family=family, version=pair.challenger, why=str(error), rows=len(rows))
+            return "failed", None
+        self._rests_until.pop((family, long), None)
         if any(answer is None for answer in scores.answers):
             # It is well, but not up to these rows. The champion may be.
             return "failed", None

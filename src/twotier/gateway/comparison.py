@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -83,10 +83,10 @@ class Tally:
 
     def compare(self, family: Family, champion: Sequence[Answer | None], challenger: Sequence[Answer | None]) -> Counter[str]:
         """Count what both answered to the same rows: `agree`, `differ`, `failed`. What the champion could not answer is left out."""
-        outcomes = Counter[str]()
+        outcomes, named = Counter[str](), _named(family)
         for ours, theirs in zip(champion, challenger, strict=True):
             if ours is not None and theirs is not None:
-                outcomes["agree" if self._agree(_parts(family, ours), _parts(family, theirs)) else "differ"] += 1
+                outcomes["agree" if self._agree(_parts(family, ours, named), _parts(family, theirs, named)) else "differ"] += 1
             elif ours is not None:
                 outcomes["failed"] += 1
         self.rows += outcomes["agree"] + outcomes["differ"]
@@ -151,12 +151,21 @@ class _Parts:
         return clean(", ".join(map(str, self.decision)))
 
 
-def _parts(family: Family, answer: Answer) -> _Parts:
+def _named(family: Family) -> set[str]:
+    """What the answers of the family's examples name: what was decided, for a probability is nothing that is known to the last digit."""
+    return {name for example in family.examples for name in example.answer}.difference(family.on_request, family.row.model_fields)
+
+
+def _parts(family: Family, answer: Answer, named: Set[str]) -> _Parts:
     parts = _Parts([], {})
+    # Where only numbers with a point are named, labels are such numbers.
+    labels = named if all(isinstance(getattr(answer, name, None), float) for name in named) else ()
     for name, value in answer.__dict__.items():
         if name in family.row.model_fields:
             continue
-        if isinstance(value, float):
+        if name in labels:
+            parts.decision.append(value)
+        elif isinstance(value, float):
             parts.scores[name] = value
         elif isinstance(value, dict) and all(isinstance(each, float) for each in value.values()):
             parts.scores.update((f"{name}.{key}", each) for key, each in value.items())

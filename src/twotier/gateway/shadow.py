@@ -23,6 +23,7 @@ from twotier.gateway.catalogue import Pair
 from twotier.gateway.comparison import Comparison, Seconds, Tally
 from twotier.gateway.forwarding import DEFAULT_ALIAS, Ask, Forward, Scores, Timing
 from twotier.gateway.metrics import Metrics
+from twotier.reasons import REASONS
 
 __all__ = ["Shadow"]
 
@@ -55,7 +56,7 @@ class _Block:
     """Where they count."""
 
     seconds: Seconds | None
-    """What the champion took; None if it was asked for more rows than these."""
+    """What the champion took; None if it was asked for more than the challenger will be."""
 
 
 @dataclass(slots=True)
@@ -130,7 +131,8 @@ class Shadow:
         waiting = self._waiting[family]
         taken = 0 if self._callers > _MAX_CALLERS else min(len(rows), _MAX_BLOCK, _MAX_WAITING - waiting.rows)
         if taken:
-            seconds = Seconds(scores.model_seconds, upstream) if taken == len(rows) else None
+            alike = taken == len(rows) and REASONS not in ask.wanted
+            seconds = Seconds(scores.model_seconds, upstream) if alike else None
             waiting.blocks.put_nowait(_Block(ask, rows[:taken], scores.answers[:taken], tally, seconds))
             waiting.rows += taken
         tally.dropped += len(rows) - taken
@@ -156,7 +158,8 @@ class Shadow:
         family, tally, timing = block.ask.family, block.tally, Timing()
         outcomes: Mapping[str, int]
         try:
-            ask = Ask(family, tally.pair.challenger, block.ask.wanted)
+            # Reasons are not compared, and a challenger that has none would refuse the rows for them.
+            ask = Ask(family, tally.pair.challenger, block.ask.wanted - {REASONS})
             scores = await self._forward.score(ask, block.rows, time.monotonic() + self._budget, timing)
             outcomes = tally.compare(family, block.answers, scores.answers)
         except Exception as error:

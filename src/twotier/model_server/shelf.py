@@ -31,6 +31,9 @@ __all__ = ["Shelf"]
 Key = tuple[str, str]
 """Family and version."""
 
+_MAX_FINDING = 500
+"""Characters of one sentence of a gate that are told; the ledger has all of them."""
+
 _log = structlog.get_logger()
 
 
@@ -224,12 +227,19 @@ def _problem(error: Exception) -> str:
     return str(error) if isinstance(error, TwotierError) else f"{type(error).__name__}: see the model server's log"
 
 
+def _cut(finding: str) -> str:
+    """Of bounded length: a finding may quote whatever a check raised, and what is said of all versions is read every few seconds."""
+    return finding if len(finding) <= _MAX_FINDING else f"{finding[:_MAX_FINDING]}…"
+
+
 def _version_info(version: Version, loaded: bool) -> VersionInfo:
+    gate = version.gate
     return VersionInfo(
         version=version.name,
         estimator=version.estimator,
         created_at=version.created_at,
         metrics={split: dict(values) for split, values in version.metrics.items()},
-        gate_passed=version.gate is not None and version.gate.passed,
+        gate_passed=gate and gate.passed,
+        gate_findings=gate and [_cut(finding) for finding in gate.findings],
         loaded=loaded,
     )

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twotier.errors import NotServable, Overloaded, TwotierError, UnknownVersion, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from twotier.errors import (
+    NotExplainable,
+    NotServable,
+    Overloaded,
+    TwotierError,
+    UnknownVersion,
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from twotier.families.iris import FAMILY, IrisAnswer
 from twotier.gateway.canary import Canary, place
 from twotier.gateway.catalogue import Catalogue, Pair, Sighting
@@ -23,6 +32,7 @@ KEYS = [f"caller {number}" for number in range(10_000)]
 PAIR = Pair("log_reg_1", "log_reg_2")
 ASK = Ask(FAMILY, DEFAULT_ALIAS, frozenset({"probabilities"}))
 ROWS = [[5.0, 2.0, 3.0, 4.0], [4.8, 3.0, 1.4, 0.1]]
+MANY = ROWS * 100
 
 
 class Versions:
@@ -52,13 +62,19 @@ class Flock:
         self.pair = pair
         self.metrics = Metrics()
         self.canary = Canary(
-            self.versions, {"iris": share}, lambda _family: self.pair, self.metrics, patience=0.5, clock=lambda: self.versions.now
+            self.versions,
+            {"iris": share},
+            lambda _family: self.pair,
+            self.metrics,
+            patience=0.5,
+            short=len(MANY) - 1,
+            clock=lambda: self.versions.now,
         )
 
-    async def answered(self, key: str | None = "caller", seconds: float = 5.0) -> str:
+    async def answered(self, key: str | None = "caller", seconds: float = 5.0, rows: list[list[float]] = ROWS) -> str:
         """Which version answers a caller."""
         forward = self.canary.steer("iris", key)
-        return (await forward.score(ASK, ROWS, self.versions.now + seconds, Timing())).version
+        return (await forward.score(ASK, rows, self.versions.now + seconds, Timing())).version
 
     def counts(self) -> dict[str, float]:
         """Calls in the share by their outcome."""
@@ -163,6 +179,52 @@ async def test_a_caller_in_a_hurry_says_nothing_of_the_challenger(error: type[Tw
     flock.versions.fault = None
     flock.versions.now += 6
     assert ["log_reg_1", "log_reg_2"] == [await flock.answered(seconds=seconds) for seconds in (0.1, 5)]
+
+
+async def test_a_challenger_without_reasons_is_asked_on() -> None:
+    """Who asks for reasons is answered by the champion, and nobody else is; nor does such a caller end or prolong its rest."""
+    flock = Flock()
+    flock.versions.fault = NotExplainable("it is a tree")
+    assert "log_reg_1" == await flock.answered()
+    flock.versions.fault = None
+    assert "log_reg_2" == await flock.answered()
+
+    flock.versions.fault = UpstreamInvalid("broken")
+    assert "log_reg_1" == await flock.answered()
+    flock.versions.now += 6
+    flock.versions.fault = NotExplainable("it is a tree")
+    assert "log_reg_1" == await flock.answered()
+    # The next one is who tries.
+    flock.versions.fault = UpstreamInvalid("broken still")
+    assert ["log_reg_1"] * 2 == [await flock.answered() for _ in range(2)]
+    assert {"answered": 1, "failed": 4, "resting": 1} == flock.counts()
+
+
+@pytest.mark.parametrize("error", [UpstreamTimeout, Overloaded])
+async def test_a_long_call_says_nothing_of_short_ones(error: type[TwotierError]) -> None:
+    """Many rows may need more than the patience: then long calls leave the challenger alone for a while, and short ones do not."""
+    flock = Flock()
+    flock.versions.fault = error("late")
+    assert ["log_reg_1"] * 2 == [await flock.answered(rows=MANY) for _ in range(2)]
+    flock.versions.fault = None
+    assert ["log_reg_2", "log_reg_1"] == [await flock.answered(), await flock.answered(rows=MANY)]
+    assert {"failed": 1, "resting": 2, "answered": 1} == flock.counts()
+    # The champion had all but the patience.
+    assert [(ASK.version, 5.0)] == [(ask.version, seconds) for ask, seconds in flock.versions.asked[1:2]]
+
+    flock.versions.now += 6
+    assert ["log_reg_2"] * 2 == [await flock.answered(rows=MANY) for _ in range(2)]
+
+
+@pytest.mark.parametrize(("error", "rows"), [(UpstreamTimeout, ROWS), (UpstreamInvalid, MANY)])
+async def test_any_other_failure_is_everybodys(error: type[TwotierError], rows: list[list[float]]) -> None:
+    """Who is late for few rows is late for many, and what is broken is broken for all."""
+    flock = Flock()
+    flock.versions.fault = error("no")
+    assert "log_reg_1" == await flock.answered(rows=rows)
+    flock.versions.fault = None
+    assert ["log_reg_1"] * 2 == [await flock.answered(rows=each) for each in (ROWS, MANY)]
+    assert {"failed": 1, "resting": 2} == flock.counts()
 
 
 async def test_rows_that_the_challenger_cannot_score_are_the_champions() -> None:

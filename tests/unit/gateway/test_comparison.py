@@ -6,7 +6,7 @@ from typing import Any
 
 from tests import examples
 from twotier.families.iris import FAMILY, IrisAnswer
-from twotier.family import Answer, on_request
+from twotier.family import Answer, Example, on_request
 from twotier.gateway.catalogue import Pair
 from twotier.gateway.comparison import Comparison, Flip, Seconds, Sides, Tally
 
@@ -83,6 +83,40 @@ def test_what_is_a_decision_and_what_is_a_score() -> None:
     told = tally.shown()
     assert [Flip(champion="high, 1, {'x': 1}", challenger="high, 2, {'x': 2}", rows=1)] == told.flips
     assert 0.125 == told.score_difference
+
+
+class FloatAnswer(Answer):
+    """A label that is a number with a point, as adopted models may have them, beside a number that is none."""
+
+    output: float
+    share: float
+    probabilities: dict[str, float] | None = on_request("Of each label.")
+
+
+def floats(*labels: float, share: float = 0.5) -> list[Answer | None]:
+    """Some of them."""
+    return [FloatAnswer(output=label, share=share, probabilities={"0.0": share}) for label in labels]
+
+
+def test_labels_that_are_numbers_with_a_point_are_decisions() -> None:
+    """They are what the family's examples name; what those do not name are scores as ever."""
+    named = (Example(row={"a": 1.0, "b": 1.0}, answer={"output": 1.0}), Example(row={"a": -1.0, "b": -1.0}, answer={"output": 0.0}))
+    family = examples.family(answer=FloatAnswer, examples=named)
+    tally = Tally(PAIR)
+
+    assert {"agree": 1, "differ": 2} == tally.compare(family, floats(0.0, 0.0, 0.0), floats(0.0, 1.0, 1.0, share=0.25))
+    told = tally.shown()
+    assert [Flip(champion="0.0", challenger="1.0", rows=2)] == told.flips
+    assert 0.25 == told.score_difference
+
+
+def test_scores_that_examples_name_are_no_decisions() -> None:
+    """Beside a decision of any other type, a number with a point is a score, whatever the examples name."""
+    named = tuple(Example(row={"a": sign, "b": sign}, answer={"label": "high", "share": 0.75}) for sign in (1.0, -1.0))
+    tally = Tally(PAIR)
+
+    assert {"agree": 1} == tally.compare(examples.family(answer=RichAnswer, examples=named), rich("high", 1, 0.75), rich("high", 1, 0.5))
+    assert 0.25 == tally.shown().score_difference
 
 
 def test_scores_are_compared_where_both_have_them() -> None:

@@ -9,20 +9,22 @@ from typing import Any
 
 import pytest_asyncio
 
-from twotier.errors import UpstreamInvalid
+from twotier.errors import NotExplainable, UpstreamInvalid
 from twotier.families.iris import FAMILY, IrisAnswer
 from twotier.gateway.catalogue import Pair
 from twotier.gateway.comparison import Comparison, Flip
 from twotier.gateway.forwarding import DEFAULT_ALIAS, Ask, Scores, Timing
 from twotier.gateway.metrics import Metrics
 from twotier.gateway.shadow import Shadow
+from twotier.reasons import REASONS
 
 SMALL = [5.0, 2.0, 1.0, 4.0]
 LARGE = [5.0, 2.0, 3.0, 4.0]
 
 
 class Versions:
-    """The champion answers `small` or `large` by the petal's length, the challenger always `large`; each can be held up."""
+    """The champion answers `small` or `large` by the petal's length, the challenger always `large`, and it has no reasons; each can be held
+    up."""
 
     def __init__(self) -> None:
         self.serving = Pair("log_reg_1", "log_reg_2")
@@ -45,6 +47,8 @@ class Versions:
         await self.challenger_may.wait()
         if self.fault:
             raise self.fault
+        if REASONS in ask.wanted:
+            raise NotExplainable("it is a tree")
         timing.upstream += 0.004
         return Scores(ask.version, [IrisAnswer(output="large") for _ in rows], 0.003)
 
@@ -63,9 +67,9 @@ class Scene:
         self.metrics = Metrics()
         self.shadow = Shadow(self.versions, {"iris": 0.5}, lambda _family: self.pair, self.metrics, budget=60, draw=lambda: self.drawn)
 
-    async def ask(self, *rows: list[float], version: str = DEFAULT_ALIAS) -> Scores:
+    async def ask(self, *rows: list[float], version: str = DEFAULT_ALIAS, wanted: frozenset[str] = frozenset()) -> Scores:
         """A caller's call."""
-        return await self.shadow.score(Ask(FAMILY, version), list(rows), time.monotonic() + 5, Timing())
+        return await self.shadow.score(Ask(FAMILY, version, wanted), list(rows), time.monotonic() + 5, Timing())
 
     def counts(self) -> dict[str, float]:
         """Rows by their outcome, those of nought left out."""
@@ -148,6 +152,15 @@ async def test_of_a_large_batch_some_rows_are_compared(scene: Scene) -> None:
     told = await scene.until(200)
 
     assert (200, 9800, None, None) == (told.rows, told.dropped, told.model_ms, told.upstream_ms)
+
+
+async def test_reasons_are_not_asked_of_the_challenger(scene: Scene) -> None:
+    """They are not compared, and it may have none; all else is asked for. Times are not told: those would be of unequal work."""
+    await scene.ask(LARGE, SMALL, wanted=frozenset({"probabilities", REASONS}))
+    told = await scene.until(2)
+
+    assert (2, 1, {}, None, None) == (told.rows, told.agreed, told.failed, told.model_ms, told.upstream_ms)
+    assert frozenset({"probabilities"}) == scene.versions.asked[-1][0].wanted
 
 
 async def test_a_busy_gateway_takes_nothing_on(scene: Scene) -> None:

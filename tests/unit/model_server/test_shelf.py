@@ -35,6 +35,20 @@ def test_info_tells_what_the_ledger_knows_of_a_version(data: Path) -> None:
         assert 0.94737 == round(newest.metrics["test"]["accuracy"], 5)
 
 
+def test_info_tells_what_the_gate_found(data: Path) -> None:
+    """Of a version that was refused as of one that passed, a long finding in part; of one that was not judged, that it was not."""
+    with rig(data) as made:
+        long = GateReport(passed=False, findings=(f"failed: {'x' * 1000}",))
+        for gate in (FAILED, None, long):
+            publish(made.registry, gate=gate)
+        made.shelf.refresh()
+        cut, unjudged, refused, passed, *_ = made.iris().versions
+        assert (False, [f"failed: {'x' * 492}…"]) == (cut.gate_passed, cut.gate_findings)
+        assert (None, None) == (unjudged.gate_passed, unjudged.gate_findings)
+        assert (False, ["failed: accuracy is 0.5.", "passed: it answers."]) == (refused.gate_passed, refused.gate_findings)
+        assert passed.gate_passed and passed.gate_findings and all(not each.startswith("failed") for each in passed.gate_findings)
+
+
 def test_pinned_version_is_loaded_on_demand_and_once(data: Path) -> None:
     """The second call finds it in memory, by whichever name."""
     with rig(data) as made:

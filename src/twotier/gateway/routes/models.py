@@ -35,9 +35,13 @@ class FamilyPage(BaseModel):
 
 
 class ModelsPage(BaseModel):
-    """Every family."""
+    """Every family, without what the gates found."""
 
     families: dict[str, FamilyPage]
+
+
+_UNLISTED: Any = {"families": {"__all__": {"versions": {"__all__": {"gate_findings"}}}}}
+"""What the page of one family has and that of all does not: of many versions it would be most of it."""
 
 
 def add(
@@ -56,12 +60,12 @@ def add(
             comparison=comparison(family.name),
         )
 
-    def answer(request: Request, value: BaseModel, age: float) -> Response:
-        return tagged_response(request, dumps(value.model_dump(mode="json")), {"Age": str(int(age))})
+    def answer(request: Request, value: BaseModel, age: float, unlisted: Any = None) -> Response:
+        return tagged_response(request, dumps(value.model_dump(mode="json", exclude=unlisted)), {"Age": str(int(age))})
 
     async def list_all(request: Request) -> Response:
         info, age = catalogue.latest()
-        return answer(request, ModelsPage(families={name: page(family, info) for name, family in families.items()}), age)
+        return answer(request, ModelsPage(families={name: page(family, info) for name, family in families.items()}), age, _UNLISTED)
 
     async def show_family(request: Request) -> Response:
         family = families[request.path_params["family"]]

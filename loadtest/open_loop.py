@@ -215,7 +215,12 @@ class _Generator:
         if not data or request is None:
             self._lost(connection, "disconnected")
         elif answer is not None:
-            self.tally.answer(request.moment, self._now() - request.moment, answer.status, self._load.expect in answer.body)
+            latency = self._now() - request.moment
+            # It may be read before its request was given up, and be late all the same.
+            if latency > self._deadline:
+                self.tally.timed_out += 1
+            else:
+                self.tally.answer(request.moment, latency, answer.status, self._load.expect in answer.body)
             request.connection = connection.request = None
             connection.received = b""
             if answer.close:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 
@@ -12,7 +13,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three digits, or all of a large one; a dash if there is none."""
+    """Three digits, or all of a large one; a dash if there is none, and a word for what was waited for in vain."""
+    if value == math.inf:
+        return "never"
     return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

@@ -132,6 +132,20 @@ def test_every_kind_of_answer_is_counted_as_what_it_is() -> None:
         assert outcomes(url) == {"good": 50, "wrong": 10, "refused": 10, "failed": 10, "error": 20}
 
 
+@pytest.mark.parametrize(("deadline_ms", "outcome"), [(10.0, "timed_out"), (PATIENT, "good")], ids=["late", "in time"])
+def test_a_late_answer_is_not_good_though_it_is_read(monkeypatch: pytest.MonkeyPatch, deadline_ms: float, outcome: str) -> None:
+    """A generator that is busy may read it before it has given the request up."""
+    give_up = open_loop._Generator._give_up
+
+    def later(self: open_loop._Generator, now: float) -> None:
+        if all(request.connection is None for request in self._in_flight):
+            give_up(self, now)
+
+    monkeypatch.setattr(open_loop._Generator, "_give_up", later)
+    with scripted(lambda number: GOOD, 0.03) as url:
+        assert outcomes(url, deadline_ms=deadline_ms) == {outcome: 100}
+
+
 def test_a_request_without_an_answer_times_out_and_holds_up_nobody() -> None:
     """Every fourth hangs: it alone is lost, because its neighbours do not wait for it."""
     with scripted(lambda number: HANG if number % 4 == 0 else GOOD) as url:

@@ -32,7 +32,6 @@ def test_a_run_without_twotier_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("broken", "bar"),
     [
-        ("an overload that never ends", "longest recovery"),
         ("an overload not measured", "least goodput"),
         ("a point not measured", "failures"),
     ],
@@ -40,9 +39,7 @@ def test_a_run_without_twotier_says_nothing() -> None:
 def test_one_missing_measurement_leaves_the_bar_open(broken: str, bar: str) -> None:
     """The worst of several is not known when one of them is not."""
     systems = run()["systems"]
-    if broken == "an overload that never ends":
-        systems["twotier"]["open"][1]["recovery_seconds"] = None
-    elif broken == "an overload not measured":
+    if broken == "an overload not measured":
         systems["twotier"]["open"][2] = {"error": "NotRunning"}
     else:
         systems["twotier"]["closed"].append({"error": "NotRunning"})
@@ -65,11 +62,30 @@ def test_an_overload_in_which_callers_heard_nothing_has() -> None:
     assert [bar.measure(systems) for bar in BARS if "of refusals at" in bar.what] == [math.inf] * 2
 
 
-def test_a_version_that_never_answered_was_not_promoted_in_time() -> None:
-    """The slowest of the moves is not known then."""
+@pytest.mark.parametrize(
+    ("what", "bar"),
+    [
+        (("open", 1, "recovery_seconds"), "longest recovery"),
+        (("killed", "serves_after_seconds"), "seconds from its return"),
+        (("stopped", "serves_after_seconds"), "seconds from when it goes on"),
+        (("promoted", "serves_after_seconds", "roll-back"), "seconds from promoting"),
+    ],
+)
+def test_what_was_waited_for_in_vain_breaks_its_promise(what: tuple[str | int, ...], bar: str) -> None:
+    """That is not the same as not having been measured."""
     systems = run()["systems"]
-    systems["twotier"]["promoted"]["serves_after_seconds"]["roll-back"] = None
-    assert [bar.measure(systems) for bar in BARS if "promoting" in bar.what] == [None]
+    (promise,) = [promise for promise in BARS if promise.what.startswith(bar)]
+    assert promise.measure(systems) not in (None, math.inf)
+
+    *path, last = what
+    found = systems["twotier"]
+    for step in path:
+        found = found[step]
+    found[last] = None
+    assert (math.inf, False) == (promise.measure(systems), promise.met(math.inf))
+    del found[last]
+    if last != "roll-back":
+        assert promise.measure(systems) is None
 
 
 @pytest.mark.parametrize(("value", "base", "expected"), [(3.0, 2.0, 1.5), (None, 2.0, None), (3.0, None, None), (3.0, 0.0, None)])

@@ -6,6 +6,7 @@ TwotierError
 ├── InputRefused                rows that break their schema; carries the faults, each with a JSON pointer to the cell
 │   ├── InputUnreadable         not the JSON that rows are sent in: bad syntax, a name given twice, a number out of range
 │   └── InputTooLarge           more bytes than one call may have
+├── BodyTooSlow                 the body had not all come when the call's time was over
 ├── UnknownFamily               no family of that name
 ├── UnknownEstimator            no such estimator of a family
 ├── UnknownVersion              no such version or alias of a family
@@ -75,6 +76,10 @@ class InputUnreadable(InputRefused):
 
 class InputTooLarge(InputRefused):
     """More bytes than one call may have."""
+
+
+class BodyTooSlow(TwotierError):
+    """The body had not all come when the call's time was over."""
 
 
 class UnknownFamily(TwotierError):

@@ -15,9 +15,6 @@ from twotier.families import discover
 
 HERE = Path(__file__).parent
 
-LARGE = {"outcome", "sentiment"}
-"""Families that take the suite a minute: it trains each twice."""
-
 CROOKED = {
     "test_every_field_is_described",
     "test_examples_are_answered_as_documented",
@@ -53,7 +50,7 @@ def _check(environment: dict[str, str], *families: str) -> subprocess.CompletedP
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("family", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in discover()])
+@pytest.mark.parametrize("family", discover())
 def test_shipped_family_passes(family: str) -> None:
     """Each family that comes with twotier does what every family must do, without a warning."""
     ran = _check({"PYTEST_ADDOPTS": "-W error"}, family)

@@ -221,8 +221,9 @@ def test_a_tree_that_learnt_nothing_does_not_serve(lost: Tiers) -> None:
     ]
     for answered in refused:
         assert "GET /models/iris shows which versions passed" in problem(answered, 503, "not-servable")["detail"]
-    passed = {one["version"]: one["gate_passed"] for one in ask(url + "/models/iris").json["versions"]}
-    assert (False, True) == (passed["decision_tree_1"], passed["log_reg_1"])
+    told = {one["version"]: one for one in ask(url + "/models/iris").json["versions"]}
+    assert (False, True) == (told["decision_tree_1"]["gate_passed"], told["log_reg_1"]["gate_passed"])
+    assert said["detail"].endswith(" ".join(told["decision_tree_1"]["gate_findings"]))
     assert "log_reg_1" == post(url + "/iris/versions/log_reg_1/predict", native(0)).json["model_name"]
     assert 200 == post(url + "/v2/models/iris/versions/log_reg_1/infer", TENSOR).status
 

@@ -70,7 +70,6 @@ def test_ten_thousand_wide_rows(served: Tiers, measured: Callable[[str, float], 
         assert alone == answers[at]
 
 
-@pytest.mark.slow
 def test_each_of_ten_thousand_wide_rows(served: Tiers) -> None:
     """Each of the answers to 17 MB is that of the version itself, asked without either tier: its decision, its probability to 1e-12."""
     rows = _rows(10_000)

@@ -98,7 +98,7 @@ def _package(home: Home) -> None:
     home.settings["TWOTIER_SHIPPED"] = "false"
 
 
-@pytest.fixture(params=[_folder, pytest.param(_package, marks=pytest.mark.slow)], ids=["folder", "package"])
+@pytest.fixture(params=[_folder, _package], ids=["folder", "package"])
 def home(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> Home:
     """A folder outside the repository that has a family and its raw data, and nothing else."""
     home = Home(tmp_path / "home", [wheel])

@@ -139,12 +139,34 @@ def test_adopt(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (2, True) == (reserved.code, reserved.err.startswith("twotier: a family may not be called models: the gateway has a route"))
     assert 0 == adopted.code, adopted.err
     assert ["size decision_tree_classifier_1", "  gate   passed"] == adopted.out.splitlines()[:2]
-    assert ["  it is the champion", "  wrote  families/size.py, twotier.toml"] == adopted.out.splitlines()[-2:]
+    assert [
+        "  it is the champion",
+        "  wrote  families/size.py, twotier.toml",
+        "  note   the settings here leave out the families that come with twotier: credit, iris, outcome, sentiment",
+        "         to have them served too, write shipped = true in twotier.toml",
+    ] == adopted.out.splitlines()[-4:]
     assert ["-", "-", "passed", "champion"] == run("models").out.split()[-4:]
 
     Path("rows.csv").write_text("size,big\n" + "".join(f"{size},{not big}\n" for size, big in rows))
     refused = run("adopt", "model.pkl", "--name", "wrong", "--sample", "rows.csv", "--target", "big", "--trust")
     assert (1, "  gate   REFUSED") == (refused.code, refused.out.splitlines()[2])
+    assert "shipped" not in refused.out
+
+    # Done as it says, they are there.
+    assert 0 != run("models", "iris").code
+    Path("twotier.toml").write_text(Path("twotier.toml").read_text().replace("shipped = false", "shipped = true"))
+    assert 0 == run("models", "iris").code
+
+
+def test_adopt_where_the_environment_has_the_shipped_families(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they stay, nothing is said of them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TWOTIER_SHIPPED", "true")
+    Path("model.pkl").write_bytes(pickle.dumps(DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1])))
+    Path("sizes.csv").write_text("size\n0.0\n1.0\n")
+    adopted = run("adopt", "model.pkl", "--name", "size", "--sample", "sizes.csv", "--trust")
+
+    assert (0, "  wrote  families/size.py, twotier.toml") == (adopted.code, adopted.out.splitlines()[-1])
 
 
 def test_export(data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +224,10 @@ def test_train_says_that_the_gate_refused(data: Path, run: Run, tmp_path: Path, 
     assert 1 == trained.code
     assert "  gate   REFUSED" in trained.out.splitlines()
     assert "1.0 is wanted" in trained.out
-    assert "refused" == listed.out.split()[-1]
+    heading, line, nothing, *found = listed.out.splitlines()
+    assert ("refused", "", "log_reg_1 was refused:") == (line.split()[-1], nothing, found[0])
+    assert any(each.startswith("  - failed: ") and "1.0 is wanted" in each for each in found)
+    assert "refused:" not in run("models").out + run("models", "iris").out
     assert 2 == promoted.code
     assert promoted.err.startswith("twotier: picky log_reg_1 cannot become champion: it did not pass its gate")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from tests import zoo
 from tests.asking import JSON, Answered, ask, post, timing
+from tests.integration.model_server_calls import eventually, metric
 from tests.processes import Tier, gateway
 from twotier.families.iris import FAMILY
 
@@ -73,6 +76,10 @@ def problem(answered: Answered, status: int) -> Any:
         (GOOD[:-1], 400, [""]),
         (b"[" * 100_000 + b"]" * 100_000, 400, [""]),
         (b"\xef\xbb\xbf" + GOOD, 400, [""]),
+        (HEAD + b"NaN,}", 400, [""]),
+        (HEAD + b"1e999, " + b"[" * 100_000, 400, [""]),
+        (HEAD + b'4, "PetalWidthCm": ' + b"1" * 5000 + b', "PetalWidthCm": Infinity}', 400, [""]),
+        (b"[" + (GOOD + b",") * 100 + HEAD + b"NaN}, secret]", 400, [""]),
         (GOOD.decode().encode("utf-16"), 400, [""]),
         (GOOD.decode().encode("utf-16-le"), 400, [""]),
         (b"[" + b",".join([GOOD] * 10_001) + b"]", 422, [""]),
@@ -270,11 +277,13 @@ def test_what_did_not_change_is_not_sent_again(served: Tier, path: str) -> None:
 
 
 def test_models_are_described(served: Tier) -> None:
-    """The catalogue tells families, versions and aliases, and a card tells all about a version."""
+    """The catalogue tells families, versions and aliases, of one family what the gate found too, and a card tells all about a version."""
     models = ask(served.url + "/models").json
+    family = ask(served.url + "/models/iris").json
     card = ask(served.url + "/models/iris/versions/champion").json
 
-    assert models["families"]["iris"] == ask(served.url + "/models/iris").json
+    assert [["passed: accuracy is 0.9474."]] * 2 == [one.pop("gate_findings") for one in family["versions"]]
+    assert models["families"]["iris"] == family
     assert ["log_reg_2", "log_reg_1"] == [one["version"] for one in models["families"]["iris"]["versions"]]
     assert ("log_reg_1", 0.94737) == (card["version"], card["metrics"]["test"]["accuracy"])
 
@@ -288,6 +297,27 @@ def test_a_caller_who_leaves_disturbs_nobody(served: Tier) -> None:
 
     assert 200 == send(served, GOOD).status
     assert "the gateway failed" not in served.log.read_text()
+
+
+@contextlib.contextmanager
+def dripping(tier: Tier, path: str, deadline: int, *pieces: bytes) -> Iterator[socket.socket]:
+    """A connection on which a call was begun: its head, and after a while each piece of its body, which is said to have 100 bytes."""
+    host, port = tier.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as caller:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-Deadline-Ms: {deadline}\r\n"
+        caller.sendall(head.encode() + b"Content-Length: 100\r\n\r\n")
+        for piece in pieces:
+            time.sleep(0.05)
+            caller.sendall(piece)
+        yield caller
+
+
+def read_whole(caller: socket.socket) -> bytes:
+    """What comes until the connection is closed."""
+    whole = b""
+    while more := caller.recv(65536):
+        whole += more
+    return whole
 
 
 PREDICTING = [
@@ -323,6 +353,57 @@ def test_every_problem_says_where_its_time_went(
     answered = ask(served.url + path, method, body, headers)
     assert status == answered.status
     assert (0, 0, 0) == timing(answered)[1:]
+
+
+@pytest.mark.parametrize("path", PREDICTING)
+def test_a_body_that_does_not_come_is_not_waited_for(served: Tier, path: str) -> None:
+    """It is told so when the call's time is over, and how much of it had come; and what comes of it later is no request."""
+    begun = time.monotonic()
+    with dripping(served, path, 400, b"{", b'"S') as caller:
+        head, _, body = read_whole(caller).partition(b"\r\n\r\n")
+    took = time.monotonic() - begun
+    made = json.loads(body)
+
+    assert head.startswith(b"HTTP/1.1 408 ") and b"\r\nconnection: close" in head
+    assert ("/problems/body-too-slow", 408) == (made["type"], made["status"])
+    assert "the body had not all come when the call's time was over: 3 bytes of it had" == made["detail"]
+    assert 0.4 <= took < 10
+    assert 200 == ask(served.url + made["type"]).status
+
+
+def test_a_body_that_drips_and_ends_in_time_is_answered(served: Tier) -> None:
+    """The negative control: only the deadline matters, and the connection is kept for the next call."""
+    body = GOOD.ljust(100)
+    with dripping(served, "/iris/predict", 30_000, *(body[at:at + 20] for at in range(0, 100, 20))) as caller:
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
+        caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert read_whole(caller).startswith(b"HTTP/1.1 200 ")
+
+
+def test_those_who_send_no_body_shut_nobody_out(tmp_path: Path) -> None:
+    """While they wait, as many as may be are under way and others are refused; when their time is over, the gateway is free again."""
+    with zoo.zoo() as keeper, gateway(keeper.url, tmp_path / "log", None, GATEWAY_MAX_REQUESTS="20", GATEWAY_BUDGET_MS="3000") as tier:
+        tier.wait_ready()
+        with contextlib.ExitStack() as callers:
+            begun = [callers.enter_context(dripping(tier, "/iris/predict", 999_999_999)) for _ in range(20)]
+            for caller in begun:
+                caller.sendall(b"{")
+            assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight") > 20)
+            assert 503 == _whole(tier)
+            assert [b"HTTP/1.1 408 "] * 20 == [read_whole(caller)[:13] for caller in begun]
+            assert 200 == _whole(tier)
+            # The call for the metrics is one itself.
+            assert eventually(lambda: metric(tier.url, "twotier_gateway_requests_in_flight") == 1)
+
+
+def _whole(tier: Tier) -> int:
+    """The status of a good call that comes in one piece."""
+    length = str(len(GOOD)).encode()
+    head = b"POST /iris/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + length + b"\r\n\r\n"
+    host, port = tier.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as caller:
+        caller.sendall(head + GOOD)
+        return int(caller.recv(65536).split()[1])
 
 
 @pytest.mark.parametrize(

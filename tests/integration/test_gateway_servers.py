@@ -101,6 +101,7 @@ async def test_least_busy_first(keepers: tuple[zoo.Keeper, zoo.Keeper]) -> None:
         _, (hanging,) = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         for _ in range(20):
             await score(upstream)
+        assert 2 == upstream.able()
         assert (1, 21) == (len(slow.scored()), len(quick.scored()))
         hanging.cancel()
 
@@ -128,6 +129,7 @@ async def test_a_call_that_was_not_wholly_answered_goes_to_another(keepers: tupl
     async with opened(*keepers) as (upstream, metrics):
         assert {"ok"} == {one for _ in range(30) for one in await outcomes(score(upstream))}
         assert STRIKES == sample(metrics, "upstream_retries_total", reason=reason)
+        assert 1 == upstream.able()
         assert State.OPEN == sample(metrics, "model_server_circuit", server=bad.url)
         assert State.CLOSED == sample(metrics, "model_server_circuit", server=good.url)
 

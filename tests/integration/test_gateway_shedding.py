@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -99,24 +100,75 @@ def test_a_refused_caller_may_go_on_with_its_connection(tier: Tier, keeper: zoo.
         assert eventually(lambda: status() == b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        (call()[:20], call()[20:]),
-        (call()[:-10], call()[-10:]),
-        (call(extra=b"Connection: close\r\n"),),
-        (call(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), b"Transfer-Encoding: chunked\r\n", b"X: y"),),
-        (call() + call(),),
-    ],
-    ids=["head in pieces", "body in pieces", "closing", "chunked", "two at once"],
-)
-def test_what_is_special_takes_the_long_way(tier: Tier, keeper: zoo.Keeper, pieces: tuple[bytes, ...]) -> None:
-    """It is answered, whatever there is to do."""
-    with ThreadPoolExecutor(1) as pool:
+SPECIAL = {
+    "head in pieces": (call()[:20], call()[20:]),
+    "body in pieces": (call()[:-10], call()[-10:]),
+    "kept alive by name": (call(extra=b"Connection: keep-alive\r\n"),),
+    "closing": (call(extra=b"Connection: close\r\n"),),
+    "HTTP/1.0": (call().replace(b"HTTP/1.1", b"HTTP/1.0"),),
+    "chunked": (call(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), b"Transfer-Encoding: chunked\r\n", b"X: y"),),
+    "two at once": (call() + call(),),
+    "waiting to be told to go on": (call(extra=b"Expect: 100-continue\r\n")[: -len(BODY)],),
+}
+
+
+@pytest.mark.parametrize("pieces", SPECIAL.values(), ids=SPECIAL)
+def test_however_it_comes_a_call_too_many_is_refused(tier: Tier, keeper: zoo.Keeper, pieces: tuple[bytes, ...]) -> None:
+    """Before its body is read if it is not whole, and by a whole problem."""
+    with full(tier, keeper):
+        answer = talk(tier, *pieces)
+    head, body = answer.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nserver-timing: " in head and b"\r\nretry-after: 1\r\n" in head
+    (identity,) = re.findall(rb"\r\nx-request-id: ([0-9a-f]{32})", head)
+    (size,) = map(int, re.findall(rb"\r\ncontent-length: ([0-9]+)", head))
+    problem = json.loads(body[:size])
+    assert ("/problems/overloaded", identity.decode()) == (problem["type"], problem["instance"])
+
+
+@pytest.mark.parametrize("pieces", [pieces for name, pieces in SPECIAL.items() if "told" not in name])
+def test_however_it_comes_a_call_is_answered_where_there_is_room(tier: Tier, keeper: zoo.Keeper, pieces: tuple[bytes, ...]) -> None:
+    """The negative control."""
+    keeper.held = False
+    assert talk(tier, *pieces).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_comes_after_its_answer_is_not_a_call(tier: Tier, keeper: zoo.Keeper) -> None:
+    """Bytes of a body that look like a call are dropped with it, and the call behind them is answered."""
+    with socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
+        connection.sendall(call(b"", length=b"Content-Length: %d" % len(call())).replace(b"/iris/predict", b"/nowhere"))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
         with full(tier, keeper):
-            answer = pool.submit(talk, tier, *pieces)
-            time.sleep(0.5)
-        assert answer.result().startswith(b"HTTP/1.1 200 ")
+            connection.sendall(call())
+            time.sleep(0.2)
+        connection.sendall(call())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_that_is_only_refused_is_closed_when_it_is_idle(keeper: zoo.Keeper, tmp_path: Path) -> None:
+    """As one that is answered; while calls come, it is not."""
+    environment = {"GATEWAY_MAX_REQUESTS": str(LIMIT), "GATEWAY_KEEP_ALIVE_SECONDS": "1", "GATEWAY_CALLS_PER_LANE": "8"}
+    with gateway(keeper.url, tmp_path / "log", None, **environment) as tier:
+        tier.wait_ready()
+        with full(tier, keeper), socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
+            connection.settimeout(30)
+            for _ in range(4):
+                connection.sendall(call())
+                assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
+                time.sleep(0.5)
+            assert b"" == connection.recv(65536)
+
+
+@pytest.mark.parametrize("bytes_", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET / HTTP/1.1\r\nHost x\r\n\r\n", b"NONSENSE\r\n\r\n"])
+def test_what_is_no_http_is_told_so(tier: Tier, bytes_: bytes) -> None:
+    """By a problem with an id and all the rest, and the connection is closed."""
+    with socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
+        connection.sendall(bytes_)
+        connection.settimeout(30)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, body = answer.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n") and b"\r\nconnection: close" in head and b"\r\nserver-timing: " in head
+    assert b"\r\ncontent-type: application/problem+json" in head
+    assert ("/problems/unreadable-request", 400) == (json.loads(body)["type"], json.loads(body)["status"])
 
 
 def test_probes_and_metrics_are_never_refused(tier: Tier, keeper: zoo.Keeper) -> None:

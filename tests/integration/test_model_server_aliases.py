@@ -43,7 +43,6 @@ def is_ready(tier: Tier) -> bool:
         return False
 
 
-@pytest.mark.slow
 def test_moved_alias_serves_while_calls_run(data: Path, tmp_path: Path) -> None:
     """There and back again, no call fails, and every caller sees the versions change once each time."""
     with model_server(data, tmp_path / "log") as tier:
@@ -67,7 +66,6 @@ def no_signature(data: Path) -> None:
     (artefact(data, "log_reg_2") / "manifest.sig").unlink()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("breaks", "said"),
     [(flipped_byte, "SHA-256"), (no_signature, "manifest.sig"), (None, None)],
@@ -109,7 +107,6 @@ def champion_of_others(data: Path, **settings: Any) -> None:
         registry.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "said"),
     [("foreign signature", "trusted"), ("older scikit-learn", "scikit-learn 1.8.0, and this is 1.9"), ("nothing is wrong", None)],
@@ -144,7 +141,6 @@ def test_champion_of_others_never_serves(
         assert said in started["problem"]
 
 
-@pytest.mark.slow
 def test_nothing_that_verifies_is_not_ready(data: Path, tmp_path: Path) -> None:
     """It lives, says why in info, refuses what it is asked, and serves as soon as the fault is mended."""
     before = flip_byte(artefact(data, "log_reg_1") / MODEL)

@@ -36,8 +36,8 @@ def in_flight(tier: Tier) -> float:
     ("number", "drain_seconds", "lost"),
     [
         (signal.SIGTERM, "0.5", 0),
-        pytest.param(signal.SIGTERM, "0", 0, marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, "0.5", 0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, "0", 0),
+        pytest.param(signal.SIGINT, "0.5", 0),
         (signal.SIGKILL, "0", 8),
     ],
 )
@@ -80,7 +80,6 @@ def test_draining_server_is_not_ready_and_answers(slow: dict[str, Path], tmp_pat
         assert 0 == tier.process.wait(60)
 
 
-@pytest.mark.slow
 def test_killed_server_comes_back_on_its_port(trained_data: Path, tmp_path: Path) -> None:
     """Nothing that it left behind keeps the next one from starting or from answering the same."""
     port = free_port()
@@ -103,14 +102,12 @@ def burst(tier: Tier) -> set[int]:
     return {status for status, _ in outcomes}
 
 
-@pytest.mark.slow
 def test_burst_after_a_quiet_time_is_not_shed(slow: dict[str, Path], tmp_path: Path) -> None:
     """Every call of it is answered."""
     with model_server(slow["data"], tmp_path / "log", TWOTIER_FAMILIES=str(slow["families"])) as tier:
         assert {200} == burst(tier)
 
 
-@pytest.mark.slow
 def test_burst_is_shed_by_bentomls_own_batcher(slow: dict[str, Path], tmp_path: Path) -> None:
     """The negative control: told that 50 ms are too long, it answers many calls 503 that it could have scored in time."""
     port = free_port()

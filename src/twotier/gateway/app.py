@@ -55,10 +55,10 @@ def create_app(settings: GatewaySettings, families: Families, *, upstream: Upstr
     upstream = upstream or Upstream(settings, measured)
     catalogue = Catalogue(upstream, measured, settings.poll_seconds)
     sizes = Sizes(settings.calls_per_lane, settings.rows_per_call, settings.queued_rows)
-    dispatching = Dispatching(upstream, sizes, lambda: len(upstream.servers), measured)
+    dispatching = Dispatching(upstream, sizes, upstream.able, measured)
     shadow = Shadow(dispatching, settings.shadow, catalogue.pair, measured, settings.budget_ms / 1000)
     patience = min(settings.canary_patience_ms, settings.budget_ms / 4) / 1000
-    canary = Canary(shadow, settings.canary, catalogue.pair, measured, patience)
+    canary = Canary(shadow, settings.canary, catalogue.pair, measured, patience, settings.rows_per_call)
     trainer = Training(settings, measured)
 
     @asynccontextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from twotier.errors import Fault, InputRefused, InputTooLarge
+from twotier.errors import BodyTooSlow, Fault, InputRefused, InputTooLarge
 from twotier.gateway.headers import header
 from twotier.gateway.pointers import MAX_FAULTS, pointer
 from twotier.gateway.strict_json import loads
@@ -19,6 +22,9 @@ __all__ = ["has_body", "is_json", "read_body", "read_order"]
 _MAX_ORDER = 64 * 1024
 """Most bytes of a body that is no rows."""
 
+_ORDER_SECONDS = 5.0
+"""How long such a body may take to come. It has no deadline of its own, since what it orders may take longer than any prediction."""
+
 _Order = TypeVar("_Order", bound=BaseModel)
 
 
@@ -27,14 +33,32 @@ def has_body(request: Request) -> bool:
     return request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers
 
 
-async def read_body(request: Request, most: int, taken: Callable[[str], bool] | None = None) -> bytes:
-    """The body, if its content type is `taken` (by default: is JSON), and no longer than allowed: nothing beyond that is read."""
+async def read_body(request: Request, most: int, until: float, taken: Callable[[str], bool] | None = None) -> bytes:
+    """The body, if its content type is `taken` (by default: is JSON), and no longer than allowed: nothing beyond that is read.
+
+    Raises BodyTooSlow if it has not all come at that time, which is `time.monotonic()`'s.
+    """
     if not (taken or is_json)(header(request, b"content-type") or "") or header(request, b"content-encoding") not in (None, "identity"):
         raise HTTPException(415, headers={"Accept": "application/json"})
     too_long = InputTooLarge(f"the body has more than {most} bytes: send the rows in several calls")
     if int(header(request, b"content-length") or 0) > most:
         raise too_long
     chunks: list[bytes] = []
+    cycle = getattr(request.receive, "__self__", None)
+    if isinstance(cycle, RequestResponseCycle) and not cycle.more_body:
+        # It came together with its head, as most do. To set a timer and take it back would cost three microseconds.
+        await _receive(request, chunks, too_long, most)
+        return b"".join(chunks)
+    try:
+        async with asyncio.timeout(until - time.monotonic()):
+            await _receive(request, chunks, too_long, most)
+    except TimeoutError:
+        come = sum(map(len, chunks))
+        raise BodyTooSlow(f"the body had not all come when the call's time was over: {come} bytes of it had") from None
+    return b"".join(chunks)
+
+
+async def _receive(request: Request, chunks: list[bytes], too_long: InputTooLarge, most: int) -> None:
     size = 0
     more = True
     while more:
@@ -46,12 +70,11 @@ async def read_body(request: Request, most: int, taken: Callable[[str], bool] | 
         if size > most:
             raise too_long
         more = message["more_body"]
-    return b"".join(chunks)
 
 
 async def read_order(request: Request, schema: type[_Order]) -> _Order:
     """A body that is one object of a schema. Raises InputRefused, with a pointer to each fault."""
-    sent = loads(await read_body(request, _MAX_ORDER))
+    sent = loads(await read_body(request, _MAX_ORDER, time.monotonic() + _ORDER_SECONDS))
     try:
         return schema.model_validate(sent, strict=True)
     except ValidationError as error:

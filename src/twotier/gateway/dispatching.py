@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
@@ -38,13 +39,14 @@ class Dispatching:
     """A `Forward` that merges the rows of equal asks."""
 
     def __init__(self, carrier: Carry, sizes: Sizes, servers: Callable[[], int], metrics: Metrics) -> None:
-        """`sizes.slots` is meant for one model server; `servers` says how many there are now."""
+        """`sizes.slots` is meant for one model server; `servers` says how many can be asked now."""
         self._carrier = carrier
         self._sizes = Sizes(sizes.slots, sizes.max_rows, sizes.max_queued)
         self._slots_per_server = sizes.slots
         self._servers = servers
         self._metrics = metrics
         self._lanes: dict[_Key, _Busy] = {}
+        self._contexts: dict[Call, Context] = {}
         self._precedence = Precedence(time.monotonic, lambda seconds, then: asyncio.get_running_loop().call_later(seconds, then))
         self._carrying: set[asyncio.Task[None]] = set()
         self._settled: deque[asyncio.Future[None]] = deque()
@@ -67,6 +69,7 @@ class Dispatching:
             # Whoever else is read in this turn of the event loop comes along.
             busy.pumping = True
             loop.call_soon(self._pump, busy)
+        self._contexts[call] = copy_context()
         try:
             await settled
         except asyncio.CancelledError:
@@ -74,6 +77,7 @@ class Dispatching:
             raise
         finally:
             timer.cancel()
+            del self._contexts[call]
             busy.lane.leave(call)
             before = timing.queue
             call.tell(timing)
@@ -117,7 +121,10 @@ class Dispatching:
     def _send(self, busy: _Busy, parcel: Parcel) -> None:
         self._metrics.observe_dispatch(busy.ask.family.name, parcel.size, parcel.reason)
         self._precedence.sent(parcel)
-        task = asyncio.create_task(self._carry(busy, parcel))
+        first, *others = parcel.parts
+        # What is done for several callers is done in the name of none: its lines in the log have no request's id.
+        context = None if others else self._contexts.get(first.call)
+        task = asyncio.create_task(self._carry(busy, parcel), context=context or Context())
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
 

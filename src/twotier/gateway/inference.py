@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from types import NoneType
@@ -24,6 +24,7 @@ from twotier.gateway.pointers import clean
 from twotier.gateway.rows import Path, Rows, Shape
 from twotier.gateway.strict_json import dumps
 from twotier.gateway.tensors import InferRequest, Tensor, Values, refused, to_bytes, values
+from twotier.gateway.turns import dumps_in_turns
 
 __all__ = ["Spec", "inputs", "outputs", "respond", "rows", "wanted"]
 
@@ -146,14 +147,19 @@ def _of_columns(family: Family, tensors: list[Tensor], made: list[Values]) -> Ro
         _check_datatype(at, tensor, specs[tensor.name])
         if tensor.shape not in ([count], [count, 1]):
             raise refused(f"must be [{count}] or [{count}, 1], with as many rows as the first tensor", "inputs", at, "shape")
-        if specs[tensor.name].gaps:
-            column = replace(column, values=[None if value != value else value for value in column.values])
         columns[tensor.name] = column
     missing = [name for name, info in _fields(family).items() if info.is_required() and name not in columns]
     if missing:
         raise refused(f"must have a tensor for each feature, and has none for {', '.join(missing[:10])}", "inputs")
     first = made[0]
-    items = (dict(zip(columns, row, strict=True)) for row in zip(*(column.values for column in columns.values()), strict=True))
+    gaps = [name for name in columns if specs[name].gaps]
+
+    def row(values: Sequence[Any]) -> dict[str, Any]:
+        named = dict(zip(columns, values, strict=True))
+        return named | {name: None for name in gaps if named[name] != named[name]}
+
+    # Made while they are read, which is done in turns.
+    items = map(row, zip(*(column.values for column in columns.values()), strict=True))
     return Rows(Shape.LIST, items, count, place=lambda index, inner: (columns[str(inner[0])] if inner else first).place(index))
 
 
@@ -179,22 +185,33 @@ def wanted(family: Family, request: InferRequest) -> dict[str, bool]:
     return made
 
 
-def respond(family: Family, identity: str | None, wanted: Mapping[str, bool], answers: list[dict[str, Any]]) -> tuple[bytes, bytes]:
-    """The response to a request of that id, as JSON and the bytes behind it. Raises UpstreamInvalid."""
+async def respond(
+    family: Family, identity: str | None, wanted: Mapping[str, bool], answers: list[dict[str, Any]]
+) -> tuple[bytes, bytes]:
+    """The response to a request of that id, as JSON and the bytes behind it, written in turns. Raises UpstreamInvalid."""
     specs = outputs(family)
     behind = b""
-    tensors = []
+    tensors: list[bytes] = []
     for name, binary in wanted.items():
         tensor, flat = _tensor(specs[name], [answer[name] for answer in answers])
         if binary:
             data = to_bytes(tensor["datatype"], flat)
             tensor["parameters"] = {**tensor.get("parameters", {}), "binary_data_size": len(data)}
             behind += data
+            tensors.append(dumps(tensor))
         else:
-            tensor["data"] = flat
-        tensors.append(tensor)
-    response = {"model_name": family.name, "model_version": answers[0]["model_name"], "outputs": tensors}
-    return dumps(response | ({} if identity is None else {"id": identity})), behind
+            tensors.append(b"".join([dumps(tensor)[:-1], b',"data":', *await _written(flat), b"}"]))
+    named = {} if identity is None else {"id": identity}
+    head = dumps({"model_name": family.name, "model_version": answers[0]["model_name"], **named})
+    return b'%s,"outputs":[%s]}' % (head[:-1], b",".join(tensors)), behind
+
+
+async def _written(flat: list[Any]) -> list[bytes]:
+    try:
+        return await dumps_in_turns(flat, list, 1)
+    except ValueError:
+        # A field that its family types loosely may have let a NaN of the model server's through.
+        raise UpstreamInvalid("the model server's answer is not finite") from None
 
 
 def _tensor(spec: Spec, fields: list[Any]) -> tuple[dict[str, Any], list[Any]]:

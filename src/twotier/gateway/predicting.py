@@ -69,15 +69,15 @@ class Predicting:
             rows = self._reader.rows(document)
         finally:
             timing.validate += time.monotonic() - begun
-        results = await self._results(rows, wish, deadline, timing)
-        shown = (
-            _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
-            for row, result in zip(rows.items, results, strict=True)
-        )
-        made = await _shaped(rows, shown, self._width)
-        if rows.shape is not Shape.ONE:
-            await forget_in_turns(document, self._width)
-        return made
+        try:
+            results = await self._results(rows, wish, deadline, timing)
+            shown = (
+                _row_problem(result) if isinstance(result, Refusal) else present(self._family, row, result)
+                for row, result in zip(rows.items, results, strict=True)
+            )
+            return await _shaped(rows, shown, self._width)
+        finally:
+            await self.forget(rows, document)
 
     async def answer(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any]]:
         """One answer per row, for rows that came in a form of their own and were read already; all of them are answered, or none.
@@ -87,6 +87,15 @@ class Predicting:
         results = await self._results(rows, replace(wish, partial=False), deadline, timing)
         return [result for result in results if not isinstance(result, Refusal)]
 
+    def check_count(self, count: int) -> None:
+        """Raise InputRefused if that is no number of rows to be answered: whoever knows it beforehand need not look at so many."""
+        self._reader.check_count(Rows(Shape.LIST, (), count))
+
+    async def forget(self, rows: Rows, document: Any) -> None:
+        """Empty what the rows came in, when all is written that is to be said of them, or they are refused. A lone row goes as it came."""
+        if rows.shape is not Shape.ONE:
+            await forget_in_turns(document, self._width)
+
     async def _results(self, rows: Rows, wish: Wish, deadline: float, timing: Timing) -> list[dict[str, Any] | Refusal]:
         begun = time.monotonic()
         try:
@@ -94,9 +103,19 @@ class Predicting:
             read, good = await self._read(rows)
         finally:
             timing.validate += time.monotonic() - begun
+        try:
+            return await self._answered(rows, read, good, wish, deadline, timing)
+        finally:
+            await self.forget(rows, read)
+
+    async def _answered(
+        self, rows: Rows, read: list[list[Any] | Refusal], good: list[list[Any]], wish: Wish, deadline: float, timing: Timing
+    ) -> list[dict[str, Any] | Refusal]:
         # A lone row has no others to be answered beside.
         beside = wish.partial and rows.shape is not Shape.ONE
         if not beside and len(good) < len(read):
+            # Nobody else has been given them yet, as somebody has whose scoring failed.
+            good.clear()
             raise _refused(read)
         answered = iter(await self._score(good, wish, deadline, timing)) if good else iter(())
         good.clear()
@@ -113,8 +132,6 @@ class Predicting:
             return _unscored(rows.pointer(at))
 
         results = await map_in_turns(result, enumerate(read), self._width)
-        if rows.shape is not Shape.ONE:
-            await forget_in_turns(read, self._width)
         if not beside and unscored:
             raise _refused(results)
         return results

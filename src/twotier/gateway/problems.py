@@ -66,6 +66,14 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         "The input is too large",
         "The body has more bytes than one call may have. Send it in several calls.",
     ),
+    errors.BodyTooSlow: Kind(
+        "body-too-slow",
+        408,
+        "The body did not come in time",
+        "The body had not all come when the time was over that the call was given: the gateway's budget, or the caller's "
+        "X-Request-Deadline-Ms if that is less; for what is no prediction, five seconds. Nothing was done, and the connection is closed: "
+        "send the call again on another.",
+    ),
     errors.UnknownFamily: Kind("unknown-family", 404, "There is no such family", "GET /models lists the families."),
     errors.UnknownEstimator: Kind(
         "unknown-estimator", 404, "There is no such estimator", "A family's file says which estimators it has; `detail` names them."
@@ -159,6 +167,13 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
 """An error is answered by the entry of the nearest class that it is an instance of."""
 
 BY_STATUS: Mapping[int, Kind] = {
+    400: Kind(
+        "unreadable-request",
+        400,
+        "This is not an HTTP request",
+        "What came breaks the rules of HTTP/1.1, in its first line, a header or the framing of its body, so the connection is closed after "
+        "this answer. A client that speaks TLS to a port that does not is told so too.",
+    ),
     404: Kind("not-found", 404, "There is nothing here", "No route has this path. GET /docs lists the routes."),
     405: Kind("method-not-allowed", 405, "The method is not allowed here", "The header `Allow` lists the methods of this path."),
     415: Kind(
@@ -169,7 +184,7 @@ BY_STATUS: Mapping[int, Kind] = {
     ),
     500: INTERNAL,
 }
-"""What the web framework, rather than an error of ours, answers."""
+"""What the web framework or the server, rather than an error of ours, answers."""
 
 NOT_READY = Kind(
     "not-ready",

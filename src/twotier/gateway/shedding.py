@@ -1,4 +1,5 @@
-"""What a gateway does with more calls than it can answer: refuse them before they cost anything.
+"""What a gateway answers without its application: more calls than it can answer are refused before they cost anything, and what is no HTTP
+request is told so.
 
 A refusal by the application costs as much as an answer, since what is dear is reading the request, the task and the response. So while as
 many calls are being answered as may be, the protocol refuses whole calls as they come off the socket, for a tenth of that.
@@ -7,9 +8,13 @@ many calls are being answered as may be, the protocol refuses whole calls as the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from secrets import token_hex
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from twotier.errors import Overloaded
 from twotier.gateway import problems
@@ -19,63 +24,119 @@ from twotier.gateway.strict_json import dumps
 
 __all__ = ["shedding"]
 
-_ID_HERE = "i" * 32
+_ID_HERE = b"i" * 32
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
-_SPECIAL = re.compile(rb"\r\n(?:transfer-encoding|connection|expect|upgrade):", re.IGNORECASE)
+_SPECIAL = re.compile(
+    rb" HTTP/1\.0\r\n|\r\n(?:transfer-encoding:|expect:|upgrade:|connection:(?![ \t]*keep-alive[ \t]*\r\n))", re.IGNORECASE
+)
 
 
 def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
     """The protocol that refuses POSTs while `limit` calls are being answered, and calls `shed` for each.
 
-    Only what came in one piece and is nothing special is refused so. Anything else takes the long way and is answered: that is slower,
-    and never wrong. What is read (GET) is never refused: probes and metrics matter most when there is too much to do.
+    What came in one piece and is nothing special is refused unread. Of anything else the head is read, and the body is not waited for.
+    What is read (GET) is never refused: probes and metrics matter most when there is too much to do.
     """
-    refusal, protocol, begun, numbers = _refusal("/"), _refusal(problems.PROTOCOL), token_hex(8).encode(), count(1)
+    error = Overloaded("the gateway is answering as many calls as it can")
+    told = {path: _Written(problems.problem(error, _ID_HERE.decode()), path, error.retry_after) for path in ("/", problems.PROTOCOL)}
+    here, protocol = told["/"], told[problems.PROTOCOL]
+    unreadable = _Written(problems.of_status(400, _ID_HERE.decode()), "/")
+    refuse = _refusing(told, shed)
 
     class Shedding(Noticing):
         _open = 0
+        _reading = False
 
         def on_message_begin(self) -> None:
             self._open += 1
+            self._reading = True
             super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self.app = refuse if self._too_many() and self.parser.get_method() == b"POST" else self.config.loaded_app
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._reading = False
+            super().on_message_complete()
 
         def on_response_complete(self) -> None:
             self._open -= 1
             super().on_response_complete()
 
         def data_received(self, data: bytes) -> None:
-            if len(self.tasks) >= limit and not self._open and _plain_post(data):
-                identity = b"%s%016x" % (begun, next(numbers))
-                date = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
-                told = protocol if data.startswith(b"POST %s/" % problems.PROTOCOL.encode()) else refusal
-                self.transport.write(told % (identity, date, identity))
-                shed()
-            else:
-                super().data_received(data)
+            if not self._too_many() or self._open or self._reading or not _plain_post(data):
+                return super().data_received(data)
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            written = protocol if data.startswith(b"POST %s/" % problems.PROTOCOL.encode()) else here
+            self.transport.write(written.whole(self.server_state.default_headers))
+            shed()
+
+        def send_400_response(self, msg: str) -> None:
+            # Where the request went wrong nobody can tell, so nothing that follows on this connection is believed.
+            self.transport.write(unreadable.whole([*self.server_state.default_headers, (b"connection", b"close")]))
+            self.transport.close()
+
+        def _too_many(self) -> bool:
+            return len(self.tasks) >= limit
 
     return Shedding
+
+
+def _refusing(told: Mapping[str, _Written], shed: Callable[[], None]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The application that refuses a call without waiting for its body, which the protocol drops as it comes."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        written = told[problems.PROTOCOL if scope["path"].startswith(problems.PROTOCOL + "/") else "/"]
+        # Whether a body follows that nobody has asked for cannot be known.
+        last = [(b"connection", b"close")] if any(name == b"expect" for name, _ in scope["headers"]) else []
+        headers, body = written.parts()
+        await send({"type": "http.response.start", "status": written.status, "headers": [*headers, *last]})
+        await send({"type": "http.response.body", "body": body})
+        shed()
+
+    return refuse
+
+
+class _Written:
+    """A problem on a path, written beforehand but for the request's id."""
+
+    _begun = token_hex(8).encode()
+    _numbers = count(1)
+
+    def __init__(self, made: Mapping[str, Any], path: str, retry_after: int | None = None) -> None:
+        self.status: int = made["status"]
+        self._body = dumps(problems.on_path(dict(made), path)).replace(_ID_HERE, b"%s")
+        again = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
+        self._headers = [
+            (b"content-type", problems.media_type(path).encode()),
+            (b"content-length", str(len(self._body) - 2 + len(_ID_HERE)).encode()),
+            *again,
+            (b"server-timing", Timing().header().encode()),
+        ]
+        self._head = STATUS_LINE[self.status] + b"".join(b"%s: %s\r\n" % header for header in self._headers)
+
+    def whole(self, more: list[tuple[bytes, bytes]]) -> bytes:
+        """Head and body, with more headers."""
+        identity = self._identity()
+        rest = b"".join(b"%s: %s\r\n" % header for header in more)
+        return b"%sx-request-id: %s\r\n%s\r\n%s" % (self._head, identity, rest, self._body % identity)
+
+    def parts(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Headers and body."""
+        identity = self._identity()
+        return [*self._headers, (b"x-request-id", identity)], self._body % identity
+
+    def _identity(self) -> bytes:
+        return b"%s%016x" % (self._begun, next(self._numbers))
 
 
 def _plain_post(data: bytes) -> bool:
     """Whether this is one whole POST with a body of known length, and no header that asks for anything special."""
     end = data.find(b"\r\n\r\n")
-    if end < 0 or not data.startswith(b"POST /") or _SPECIAL.search(data, 0, end):
+    if end < 0 or not data.startswith(b"POST /") or _SPECIAL.search(data, 0, end + 2):
         return False
     length = _LENGTH.search(data, 0, end + 2)
     return length is not None and end + 4 + int(length[1]) == len(data)
-
-
-def _refusal(path: str) -> bytes:
-    """The whole answer on that path, with places for the request's id, its date and the id again."""
-    error = Overloaded("the gateway is answering as many calls as it can")
-    body = dumps(problems.on_path(problems.problem(error, _ID_HERE), path))
-    lines = (
-        "HTTP/1.1 503 Service Unavailable",
-        f"content-type: {problems.media_type(path)}",
-        f"content-length: {len(body)}",
-        f"retry-after: {error.retry_after}",
-        f"x-request-id: {_ID_HERE}",
-        f"server-timing: {Timing().header()}",
-    )
-    return ("\r\n".join(lines).encode() + b"\r\n%s\r\n" + body).replace(_ID_HERE.encode(), b"%s")

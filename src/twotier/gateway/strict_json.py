@@ -81,12 +81,14 @@ def loads(body: bytes) -> Any:
     if not text or text.isspace():
         raise InputUnreadable("the body is empty: send JSON")
     try:
-        value = _STRICT.decode(text)
-        # Decoded UTF-8 holds no surrogates, so only an escape can have made one.
-        if "\\ud" in text or "\\uD" in text:
-            dumps(value)
-    except (_Flawed, UnicodeEncodeError):
-        raise _unreadable(_MARKING.decode(text)) from None
+        try:
+            value = _STRICT.decode(text)
+            # Decoded UTF-8 holds no surrogates, so only an escape can have made one.
+            if "\\ud" in text or "\\uD" in text:
+                dumps(value)
+        except (_Flawed, UnicodeEncodeError):
+            # The strict decoder stopped at the flaw, so what comes behind it may be no JSON at all: that is told below, as of any body.
+            raise _unreadable(_MARKING.decode(text)) from None
     except json.JSONDecodeError as error:
         raise InputUnreadable(f"the body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:

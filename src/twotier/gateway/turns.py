@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from itertools import islice
+from secrets import token_hex
 from typing import Any, TypeVar
 
 from twotier.errors import InputUnreadable
@@ -24,6 +26,14 @@ _PIECE = 256 * 1024
 
 _CLOSING = {b"[": b"]", b"{": b"}"}
 
+_OF_NUMBERS = b"0123456789+-.eE, \t\r\n[]" + b"nulltruefalse"
+"""What a list of numbers, of gaps, of yes and no, or of lists of them, consists of."""
+
+_NESTED = re.compile(rb"\[\s*\[")
+
+_LISTS = 1000
+"""How many lists are looked at for being such, and long: a tensor has two, and a family that takes columns has one tensor for each."""
+
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
@@ -39,20 +49,85 @@ async def map_in_turns(function: Callable[[_Item], _Made], items: Iterable[_Item
 
 
 async def loads_in_turns(body: bytes) -> Any:
-    """Read JSON as `strict_json.loads` does; what is long and well-formed is read piece by piece. Raises InputUnreadable."""
+    """Read JSON as `strict_json.loads` does; what is long and well-formed is read piece by piece. Raises InputUnreadable.
+
+    Read so are a list or object of objects, and long lists of numbers or of lists of them, wherever they stand.
+    """
     if len(body) > _BYTES:
         try:
-            return await _loads_pieces(body.strip(b" \t\r\n"))
+            text = body.strip(b" \t\r\n")
+            # To look for lists in a row of a hundred tensors would take half as long as reading it.
+            return await (_loads_lists(text) if len(text) > 8 * _BYTES else _loads_pieces(text))
         except InputUnreadable:
             # Some piece cannot be read, be it that it was cut at the wrong place. Read as a whole, it is said where.
             pass
     return loads(body)
 
 
-async def _loads_pieces(text: bytes) -> Any:
+async def _loads_lists(text: bytes) -> Any:
+    """Take out the long lists of numbers, read each by itself, and put it in the place that was marked for it.
+
+    What looks like such a list may be a part of a string. There the mark, which is a string, makes the string end too early, which is no
+    JSON, or is no value of its own, which is seen when the lists are put in.
+    """
+    mark = token_hex(8)
+    lists: dict[str, list[Any]] = {}
+    kept: list[bytes] = []
+    done = end = 0
+    for _ in range(_LISTS):
+        begin = text.find(b"[", end)
+        if begin < 0:
+            break
+        if text[begin:begin + _BYTES // 32].translate(None, _OF_NUMBERS):
+            # Most lists are short or of something else, and a glance tells.
+            end = begin + 1
+            continue
+        end = await _end_of_numbers(text, begin)
+        if end - begin > _BYTES:
+            stop = text.rfind(b"]", begin, end) + 1
+            nested = _NESTED.match(text, begin) is not None
+            name = f"{mark}{len(lists)}"
+            lists[name] = await _loads_pieces(text[begin:stop], b"]," if nested else b",")
+            kept += [text[done:begin], dumps(name)]
+            done = stop
+    if not lists:
+        return await _loads_pieces(text)
+    holder = [loads(b"".join([*kept, text[done:]]))]
+    await _put_in(holder, lists)
+    return holder[0]
+
+
+async def _end_of_numbers(text: bytes, begin: int) -> int:
+    """Where what may be a list of numbers meets what cannot be in one."""
+    while window := text[begin:begin + _BYTES]:
+        if other := window.translate(None, _OF_NUMBERS):
+            return begin + window.index(other[:1])
+        begin += len(window)
+        await asyncio.sleep(0)
+    return begin
+
+
+async def _put_in(holder: list[Any], lists: dict[str, list[Any]]) -> None:
+    """Put each list where its name stands as a value. Raises InputUnreadable if one stands nowhere."""
+    todo: list[list[Any] | dict[str, Any]] = [holder]
+    while todo and lists:
+        inside: Any = todo.pop()
+        for at, value in inside.items() if isinstance(inside, dict) else enumerate(inside):
+            if isinstance(value, str) and value in lists:
+                inside[at] = lists.pop(value)
+            elif isinstance(value, (list, dict)):
+                todo.append(value)
+        if len(inside) > _CELLS:
+            await asyncio.sleep(0)
+    if lists:
+        raise InputUnreadable("what looked like a list is none")
+
+
+async def _loads_pieces(text: bytes, behind: bytes = b"},") -> Any:
     """Cut a list or object of objects behind some of them, and read each piece as a list or object of its own.
 
     A cut at a wrong place, inside a string or a nested value, leaves the piece before it without its end, so it cannot be read as anything.
+    A list of others is cut `behind` what ends each of them.
     """
     opening, closing = text[:1], _CLOSING.get(text[:1], b"")
     if not closing or not text.endswith(closing):
@@ -60,8 +135,8 @@ async def _loads_pieces(text: bytes) -> Any:
     read: list[Any] = []
     start, end = 1, len(text) - 1
     while start <= end:
-        cut = text.find(b"},", start + _BYTES, end)
-        stop = end if cut < 0 else cut + 1
+        cut = text.find(behind, start + _BYTES, end)
+        stop = end if cut < 0 else cut + len(behind) - 1
         piece = loads(opening + text[start:stop] + closing)
         if not piece:
             raise InputUnreadable("there is a comma with nothing behind it")
@@ -107,7 +182,8 @@ async def forget_in_turns(items: list[Any] | dict[str, Any], width: int) -> None
         else:
             for _ in range(min(many, len(items))):
                 items.popitem()
-        await asyncio.sleep(0)
+        if items:
+            await asyncio.sleep(0)
 
 
 def _many(width: int, cells: int = _CELLS) -> int:

@@ -53,6 +53,10 @@ class Upstream:
         """The names of those that there are now: they come and go with the addresses of their hosts."""
         return tuple(server.name for server in self._servers.all())
 
+    def able(self) -> int:
+        """How many of them a call may be sent to now."""
+        return sum(server.able() for server in self._servers.all())
+
     async def carry(self, ask: Ask, rows: Sequence[list[Any]], deadlines: Callable[[], Sequence[float]]) -> Scores:
         """Score rows in one block; see `Carry`."""
         return await self.call(partial(_scoring, ask, rows, deadlines), ask.family.name, ask.version)

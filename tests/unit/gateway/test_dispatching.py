@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from twotier.families.iris import FAMILY, IrisAnswer
@@ -29,11 +30,15 @@ class Carrier:
         self.open = asyncio.Event()
         self.open.set()
         self.carried: list[tuple[Ask, list[int]]] = []
+        self.names: list[str | None] = []
+        """In whose name each was: that is what lines in the log say."""
+
         self.raises: Exception | None = None
 
     async def carry(self, ask: Ask, rows: Sequence[list[Any]], deadlines: Callable[[], Sequence[float]]) -> Scores:
         """See `Carry`."""
         self.carried.append((ask, [row[0] for row in rows]))
+        self.names.append(get_contextvars().get("request_id"))
         await self.open.wait()
         if self.raises is not None:
             raise self.raises
@@ -89,6 +94,18 @@ async def test_equal_asks_share_a_lane_and_others_do_not() -> None:
     asks = [ASK, Ask(FAMILY, "champion"), Ask(FAMILY, "log_reg_1"), Ask(FAMILY, "champion", frozenset({"probabilities"}))]
     await asyncio.gather(*(bench.score(at, ask=ask) for at, ask in enumerate(asks)))
     assert [(asks[0], [0, 1]), (asks[2], [2]), (asks[3], [3])] == bench.carrier.carried
+
+
+async def test_only_what_one_caller_has_for_itself_is_done_in_its_name() -> None:
+    """Whoever else has rows in a call to the model server would find its lines in the log under another's id."""
+    bench = Bench(Sizes(1, 2, 20))
+
+    async def named(name: str, row: int) -> list[str]:
+        bind_contextvars(request_id=name)
+        return await bench.score(row)
+
+    await asyncio.gather(named("a", 1), named("b", 2), named("c", 3))
+    assert [([1, 2], None), ([3], "c")] == list(zip([rows for _, rows in bench.carrier.carried], bench.carrier.names, strict=True))
 
 
 async def test_every_model_server_has_slots() -> None:

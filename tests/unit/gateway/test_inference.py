@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from dataclasses import replace
@@ -12,10 +13,10 @@ import pytest
 from pydantic import BeforeValidator, create_model
 from typing_extensions import TypeAliasType
 
-from twotier.errors import InputRefused
+from twotier.errors import InputRefused, UpstreamInvalid
 from twotier.families.iris import FAMILY
 from twotier.family import Answer, Example, Family, Row, feature
-from twotier.gateway.inference import inputs, outputs, rows
+from twotier.gateway.inference import inputs, outputs, respond, rows
 from twotier.gateway.routes.oip import example_request
 from twotier.gateway.tensors import InferRequest
 
@@ -107,6 +108,44 @@ def test_a_tensor_for_each_feature_by_the_name_that_callers_know() -> None:
     with pytest.raises(InputRefused) as refused:
         rows(made, InferRequest.model_validate({"inputs": [text]}), b"")
     assert "must have a tensor for each feature, and has none for net weight" == refused.value.faults[0].detail
+
+
+def test_gaps_of_a_column() -> None:
+    """NaN says so in the columns in which something may be missing, and is passed on in the others."""
+    row = create_model("MadeRow", __base__=Row, size=(float, ...), weight=(float | None, None), note=(str | None, None))
+    made = replace(FAMILY, row=row, examples=(Example(row={}, answer={}),) * 2)
+    values = struct.pack("<2d", math.nan, 2)
+    column = {"shape": [2], "datatype": "FP64", "parameters": {"binary_data_size": 16}}
+    note = {"name": "note", "shape": [2], "datatype": "BYTES", "data": ["a", None]}
+    asked = InferRequest.model_validate({"inputs": [{"name": "size", **column}, {"name": "weight", **column}, note]})
+
+    first, second = rows(made, asked, values + values).items
+    assert math.isnan(first.pop("size"))
+    assert ({"weight": None, "note": "a"}, {"size": 2, "weight": 2, "note": None}) == (first, second)
+
+
+@pytest.mark.parametrize("count", [1, 5000])
+async def test_a_response(count: int) -> None:
+    """Tensors in JSON and in bytes, or none at all, with the request's id if it had one."""
+    answers = [{"output": "Iris-é", "probabilities": {"a": at / 8}, "model_name": "log_reg_1"} for at in range(count)]
+    head = {"model_name": "iris", "model_version": "log_reg_1"}
+    output = {"name": "output", "datatype": "BYTES", "shape": [count]}
+    probabilities = {"name": "probabilities", "datatype": "FP64", "shape": [count, 1], "parameters": {"names": '["a"]'}}
+
+    message, behind = await respond(FAMILY, "1", {"output": False, "probabilities": False}, answers)
+    tensors = [output | {"data": ["Iris-é"] * count}, probabilities | {"data": [at / 8 for at in range(count)]}]
+    assert (head | {"id": "1", "outputs": tensors}, b"") == (json.loads(message), behind)
+    message, behind = await respond(FAMILY, None, {"output": True}, answers)
+    texts = output | {"parameters": {"binary_data_size": 11 * count}}
+    assert (head | {"outputs": [texts]}, 11 * count) == (json.loads(message), len(behind))
+    assert (head | {"outputs": []}, b"") == (json.loads((await respond(FAMILY, None, {}, answers))[0]), b"")
+
+
+async def test_a_response_that_is_not_finite() -> None:
+    """What the model server says and JSON cannot carry is its fault, as on the other routes."""
+    answer = {"probabilities": {"a": math.nan}, "model_name": "log_reg_1"}
+    with pytest.raises(UpstreamInvalid, match="the model server's answer is not finite"):
+        await respond(FAMILY, None, {"probabilities": False}, [answer])
 
 
 @pytest.mark.parametrize(

@@ -536,10 +536,10 @@ def test_a_parcel_that_comes_back_twice_counts_once() -> None:
 class Machine(RuleBasedStateMachine):
     """Arrivals, sizes, cancels, poison rows, failures, slow and repeated replies, in any order."""
 
-    @initialize(slots=st.integers(1, 3), max_rows=st.integers(1, 6), max_queued=st.integers(1, 20))
-    def begin(self, slots: int, max_rows: int, max_queued: int) -> None:
-        """An empty lane."""
-        self.world = World(Sizes(slots, max_rows, max_queued))
+    @initialize(slots=st.integers(1, 3), max_rows=st.integers(1, 6), max_queued=st.integers(1, 20), width=st.sampled_from([1, 200]))
+    def begin(self, slots: int, max_rows: int, max_queued: int, width: int) -> None:
+        """An empty lane. Of rows of 200 values, two of long calls travel together, and more of short ones."""
+        self.world = World(Sizes(slots, max_rows, max_queued), width=width)
         self.lane = self.world.lane
         self.lane._send = self.sent
         self.calls: list[Call] = []
@@ -554,6 +554,7 @@ class Machine(RuleBasedStateMachine):
 
     def sent(self, parcel: Parcel) -> None:
         """What must hold of everything that is sent."""
+        assert len(self.lane.under_way) <= self.world.sizes.slots
         assert 1 <= parcel.size <= self.world.sizes.max_rows
         assert len(parcel.rows) == parcel.size
         for part in parcel.parts:
@@ -562,6 +563,8 @@ class Machine(RuleBasedStateMachine):
             assert self.world.now < part.call.deadline
             assert id(part.call) not in self.left
         if parcel.reason != "halved":
+            of_long = sum(part.stop - part.start for part in parcel.parts if part.call.long)
+            assert of_long <= (0 if self.lane.gives_way else self.lane.max_rows if self.lane.alone else self.lane._most_of_long)
             self.times_sent.update(numbers(parcel))
             assert all(self.times_sent[row] == 1 for row in numbers(parcel))
             self.on_board[id(parcel.allowance)] = {part.call for part in parcel.parts}
@@ -611,6 +614,12 @@ class Machine(RuleBasedStateMachine):
         self.lane.gives_way, self.lane.alone = gives_way, alone
         self.lane.pump()
 
+    @rule(slots=st.integers(1, 4))
+    def model_servers_come_and_go(self, slots: int) -> None:
+        """There may be more or fewer parcels under way than there were."""
+        self.world.sizes.slots = slots
+        self.lane.pump()
+
     @precondition(lambda self: self.lane.under_way)
     @rule(data=st.data(), version=st.sampled_from(["log_reg_1", "log_reg_2"]))
     def come_back(self, data: st.DataObject, version: str) -> None:
@@ -649,7 +658,6 @@ class Machine(RuleBasedStateMachine):
         """Nothing grows beyond its bound, nothing waits without need, and the counts are true."""
         if not hasattr(self, "lane"):
             return
-        assert len(self.lane.under_way) <= self.world.sizes.slots
         assert sum(len(call.rows) - call.taken for call in self.calls if call.ended is None) == self.lane.queued
         waiting = [call for call in self.calls if call.ended is None and call.taken < len(call.rows)]
         if waiting and len(self.lane.under_way) < self.world.sizes.slots:

@@ -24,6 +24,7 @@ EXPECTED = {
     "InputRefused": 422,
     "InputUnreadable": 400,
     "InputTooLarge": 413,
+    "BodyTooSlow": 408,
     "UnknownFamily": 404,
     "UnknownEstimator": 404,
     "UnknownVersion": 404,

@@ -74,6 +74,28 @@ def test_points_at_what_readers_disagree_on(body: bytes, fault: Fault) -> None:
     assert ((fault,), 1) == (refused.value.faults, refused.value.count)
 
 
+SPOILT: list[tuple[bytes, str]] = [
+    (b'{"a": NaN,}', "the body is not JSON: line 1, column 11: Expecting property name enclosed in double quotes"),
+    (b'{"a": NaN', "the body is not JSON: line 1, column 10: Expecting ',' delimiter"),
+    (b'[-Infinity, "a]', "the body is not JSON: line 1, column 13: Unterminated string starting at"),
+    (b"[1e999] secret", "the body is not JSON: line 1, column 9: Extra data"),
+    (b'[{"a": 1, "a": 2}, secret]', "the body is not JSON: line 1, column 20: Expecting value"),
+    (b"[NaN, " + b"[" * 100_000, "the body is nested too deeply"),
+    (b'[{"a": 1, "a": 2}, ' + b'{"a":' * 100_000, "the body is nested too deeply"),
+    (b"[1e999, " + b"1" * 5000 + b"]", "the body has an integer with too many digits"),
+]
+"""Bodies with a flaw that readers disagree on, and behind it something that none of them takes; and what is said of them."""
+
+
+@pytest.mark.parametrize(("body", "words"), SPOILT, ids=lambda value: repr(value)[:30])
+def test_a_flaw_hides_nothing_behind_it(body: bytes, words: str) -> None:
+    """What is no JSON is told as that, whatever stands before it: where the flaw is cannot be found in what cannot be read."""
+    with pytest.raises(InputUnreadable) as refused:
+        loads(body)
+
+    assert (words, ()) == (str(refused.value), refused.value.faults)
+
+
 def test_names_twenty_faults_and_counts_the_others() -> None:
     """A body full of faults makes a short refusal."""
     with pytest.raises(InputUnreadable) as refused:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twotier.errors import InputRefused
@@ -85,6 +85,28 @@ def test_numbers_print_as_numpy_prints_them(numbers: list[int], tenths: int) -> 
     row: list[Any] = numbers if tenths == 1 else [number / tenths for number in numbers]
 
     assert str(np.array([row])) == f"[[{printed(row)}]]"
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=4, max_size=4)
+    | st.lists(st.floats(0, 100, exclude_min=True), min_size=4, max_size=4)
+    | st.lists(st.floats(1e-4, 0.2), min_size=4, max_size=4)
+    | st.lists(st.integers(1, 10**6).map(lambda number: number / 1000), min_size=4, max_size=4)
+)
+@example([1000.0, 1.0, 1.0, 1.0])
+@example([1000.1, 1.0, 1.0, 1.0])
+@example([0.0001, 0.05, 0.1, 0.1])
+@example([0.00009, 0.01, 0.01, 0.01])
+@example([5e-324, 100.0, 1e-10, 1.0])
+@example([5e-324, 11.0, 1.0, -1.0])
+@example([1e8, 1e8, 1e8, 1e8])
+@example([99999999.1, 99999999.0, 1e5, 1e5])
+@example([0.0, -0.0, 0.0, 0.0])
+@example([1.000000001, 2.0, 3.123456789, 4.5])
+@example([1.000000001e-5, 1.0, 1.0, 1.0])
+def test_numbers_of_any_size_print_as_numpy_prints_them(numbers: list[float]) -> None:
+    """Those that differ a thousandfold, the tiny and the huge go with powers of ten. All in one line: a flower's never need two."""
+    assert np.array2string(np.array(numbers), max_line_width=1000) == f"[{printed(numbers)}]"
 
 
 @pytest.mark.parametrize(("row", "text"), [([5, 2.5, 3, 4], "5.  2.5 3.  4. "), ([10, 2, 3, 4], "10  2  3  4")])

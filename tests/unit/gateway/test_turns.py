@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.unit.gateway.test_strict_json import SPOILT
 from twotier.errors import InputUnreadable
 from twotier.gateway import turns
 from twotier.gateway.strict_json import dumps, loads
@@ -50,8 +51,13 @@ async def _in_turns(body: bytes) -> Any:
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.integers(-9, 9) | st.text(alphabet='a}{,[]":\\ é', max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(alphabet="ab}{,", max_size=2), inner, max_size=4),
+    st.none() | st.integers(-9, 9) | st.text(alphabet='a}{,[]":\\ é1', max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(st.none() | st.booleans(), max_size=4)
+        | st.lists(st.integers(-9, 9) | st.lists(st.floats(-9, 9), max_size=3), max_size=5)
+        | st.dictionaries(st.text(alphabet="ab}{,", max_size=2), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -60,6 +66,8 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 @example(value=[{"a": {"b": {}, "c": {}}}, {}], spoil=None)
 @example(value=[{}, {}], spoil=(7, b","))
 @example(value=[[{"a": 1}, {"b": 2}], {}], spoil=None)
+@example(value={"a": [[1, 2], [3, 4]], "b": ["[5,6]", [7, 8], "x[9]", {"[1]": []}]}, spoil=None)
+@example(value=[[[[1, 2], [3]], [[4]]], ["a", [1, 2], [3, 4]]], spoil=None)
 def test_read_as_at_once(value: Any, spoil: tuple[int, bytes] | None) -> None:
     """Whatever it is, whether cuts fall into strings, into nested values or beside what is no JSON: with pieces of a byte, they all do."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
@@ -80,12 +88,46 @@ def test_read_as_at_once(value: Any, spoil: tuple[int, bytes] | None) -> None:
         b'[{"a":{}},{"b":1}',
         b'"{},{},{}"',
         b'[{"a":1}, {"b":2}] [{}]',
+        b'{"a":[1,2,]}',
+        b'{"a":[1,,2]}',
+        b'{"a":[[1,2],[3,4]}',
+        b'{"a":[1,2]],"b":[3]}',
+        b'{"a":[1,1e999,2]}',
+        b'{"a":[1,2],"a":[3,4]}',
+        b'{[1,2,3]:4}',
+        b'["[1,2,3]" [1,2,3]]',
+        rb'["\[1,2,3] , "x"]',
     ],
 )
 async def test_refused_as_at_once(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """What no piece shows to be wrong, and what some piece does, is refused in the words for the whole."""
     monkeypatch.setattr(turns, "_BYTES", 1)
     assert _at_once(body) == await _in_turns(body)
+
+
+async def test_only_so_many_lists_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those behind them are read with the rest."""
+    monkeypatch.setattr(turns, "_BYTES", 1)
+    monkeypatch.setattr(turns, "_LISTS", 2)
+    assert {"a": [1, 2], "b": [3, 4], "c": [5, 6]} == await loads_in_turns(b'{"a":[1,2],"b":[3,4],"c":[5,6]}')
+
+
+@pytest.mark.parametrize("body", [body for body, _ in SPOILT], ids=lambda body: repr(body)[:30])
+@pytest.mark.parametrize("before", [0, 1, 300])
+async def test_a_flaw_before_what_is_no_json(body: bytes, before: int) -> None:
+    """Whether the whole is read at once or in pieces: behind this many rows, the piece with the flaw may be the first or a later one."""
+    body = b"[" + b"".join(dumps(ROW) + b", " for _ in range(before)) + body + b" " * 3000 + b"]"
+    with pytest.raises(InputUnreadable) as refused:
+        await loads_in_turns(body)
+    assert _at_once(body) == (str(refused.value), refused.value.faults)
+
+
+async def test_a_piece_with_a_flaw_that_was_cut_at_a_wrong_place() -> None:
+    """The first piece ends within the inner list, behind a NaN: read as a whole, the NaN is all that is wrong."""
+    body = b'{"rows": [{"a": NaN, "note": "' + b"x" * 3000 + b'"}, {"a": 1}, {"a": 2}]}'
+    with pytest.raises(InputUnreadable) as refused:
+        await loads_in_turns(body)
+    assert ["/rows/0/a"] == [fault.pointer for fault in refused.value.faults]
 
 
 @pytest.mark.parametrize("kind", [list, dict])
@@ -123,6 +165,10 @@ async def test_what_is_not_json_is_not_written() -> None:
     [
         (lambda: loads_in_turns(dumps([ROW] * 10_000)), 20),
         (lambda: loads_in_turns(dumps({str(at): ROW for at in range(10_000)})), 20),
+        (lambda: loads_in_turns(dumps({"data": [5.1] * 40_000})), 50),
+        (lambda: loads_in_turns(dumps({"data": [None, True, False] * 10_000})), 50),
+        (lambda: loads_in_turns(dumps({"data": [[5.1, 3.5, 1.4, 0.2]] * 10_000})), 50),
+        (lambda: loads_in_turns(dumps({"inputs": [{"name": "a", "data": [5.1] * 9_000}] * 4 + [{"data": ["a"] * 200}]})), 50),
         (lambda: dumps_in_turns([ROW] * 10_000, list, 4), 90),
         (lambda: forget_in_turns([ROW] * 10_000, 4), 10),
         (lambda: forget_in_turns({str(at): ROW for at in range(10_000)}, 4), 10),
@@ -130,7 +176,10 @@ async def test_what_is_not_json_is_not_written() -> None:
         (lambda: _all(1_000, 100), 240),
         (lambda: _all(100, 1_000), 90),
     ],
-    ids=["list", "object", "written", "forgotten list", "forgotten object", "items", "wide items", "very wide items"],
+    ids=(
+        ["list", "object", "numbers", "gaps", "lists of numbers", "tensors", "written", "forgotten list", "forgotten object"]
+        + ["items", "wide items", "very wide items"]
+    ),
 )
 async def test_others_get_their_turn(work: Callable[[], Coroutine[Any, Any, Any]], least: int) -> None:
     """Many times while there are many rows."""

@@ -73,7 +73,7 @@ def add(routes: Routes, families: Families, upstream: Upstream, budget_seconds: 
             "schema": routes.reference(MoveWish, "validation"),
             "examples": {"promote": {"value": {"version": "log_reg_2", "who": "Ada", "why": "better on small petals"}}},
         },
-        problems=(400, 404, 409, 413, 415, 422, 502, 503, 504),
+        problems=(400, 404, 408, 409, 413, 415, 422, 502, 503, 504),
         **common,
     )
 

@@ -27,15 +27,16 @@ from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.readiness import Lifecycle, assess
 from twotier.gateway.rows import refusal
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.strict_json import dumps, loads
-from twotier.gateway.tensors import InferRequest
+from twotier.gateway.strict_json import dumps
+from twotier.gateway.tensors import InferRequest, Tensor
+from twotier.gateway.turns import forget_in_turns, loads_in_turns
 from twotier.gateway.versions import checked
 
 __all__ = ["add", "example_request"]
 
 _LENGTH = "Inference-Header-Content-Length"
 _RESPONSE = ("model_name", "model_version", "outputs")
-_PROBLEMS = (400, 404, 413, 415, 422, 502, 503, 504)
+_PROBLEMS = (400, 404, 408, 413, 415, 422, 502, 503, 504)
 
 
 def add(
@@ -96,13 +97,16 @@ def add(
     async def infer(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
         family, version = _asked(request, families)
-        message, binary = _parts(request, await read_body(request, settings.max_body_bytes, taken=_is_taken))
-        asked = _read(loads(message))
-        wanted = inference.wanted(family, asked)
-        rows = inference.rows(family, asked, binary)
+        message, binary = _parts(request, await read_body(request, settings.max_body_bytes, until, taken=_is_taken))
         with CallerWaits(request) as timing:
+            document = await loads_in_turns(message)
+            asked = _read(document)
+            predicting[family.name].check_count(_said(family, asked.inputs[0]))
+            wanted = inference.wanted(family, asked)
+            rows = inference.rows(family, asked, binary)
             answers = await predicting[family.name].answer(rows, Wish(version, wanted, key=sticky_key(request)), until, timing)
-        message, binary = inference.respond(family, asked.id, wanted, answers)
+        message, binary = await inference.respond(family, asked.id, wanted, answers)
+        await _forget(document, asked)
         if True not in wanted.values():
             return Response(message, 200, NO_STORE, "application/json")
         return Response(message + binary, 200, {**NO_STORE, _LENGTH: str(len(message))}, "application/octet-stream")
@@ -164,6 +168,19 @@ def _read(document: Any) -> InferRequest:
     except ValidationError as error:
         found = refusal(error, lambda *path: pointer(path), {})
         raise InputRefused("the request is not one of the inference protocol", found.faults, found.count) from None
+
+
+def _said(family: Family, tensor: Tensor) -> int:
+    """How many rows there are by the first tensor in JSON. What does not go together has a fault of its own, and is told that."""
+    if not tensor.data or family.numeric and len(tensor.shape) != 2:
+        return 1
+    return min(tensor.shape[0], len(tensor.data))
+
+
+async def _forget(document: dict[str, Any], asked: InferRequest) -> None:
+    """Let go of the values, when all is written that is to be said of them. Both have a list of them, and the second one frees them."""
+    for held in (*(tensor.get("data") for tensor in document["inputs"]), *(tensor.data for tensor in asked.inputs)):
+        await forget_in_turns(held or [], 1)
 
 
 def _object(description: str, *names: str) -> dict[str, Any]:

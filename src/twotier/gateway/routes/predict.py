@@ -24,7 +24,7 @@ from twotier.gateway.versions import checked
 
 __all__ = ["add", "add_unknown"]
 
-_PROBLEMS = (400, 413, 415, 422, 502, 503, 504)
+_PROBLEMS = (400, 408, 413, 415, 422, 502, 503, 504)
 
 
 def add(routes: Routes, family: Family, predicting: Predicting, settings: GatewaySettings) -> None:
@@ -38,7 +38,7 @@ def add(routes: Routes, family: Family, predicting: Predicting, settings: Gatewa
         wanted = _flags(request, flags)
         key = sticky_key(request) if family.name in settings.canary else None
         wish = Wish(version, [shows[flag] for flag in wanted & shows.keys()], "partial" in wanted, key)
-        body = await read_body(request, settings.max_body_bytes)
+        body = await read_body(request, settings.max_body_bytes, until)
         with CallerWaits(request) as timing:
             answer = await predicting.predict(body, wish, until, timing)
         return JSONInPieces(answer)
@@ -141,7 +141,7 @@ def _description(routes: Routes, family: Family, settings: GatewaySettings) -> d
                     "list": {"summary": "A list of rows", "value": answers},
                     "keyed": {"summary": "A keyed object of rows", "value": _by_key(answers)},
                 },
-            )
+            ),
         },
     }
 

@@ -94,7 +94,7 @@ def add(routes: Routes, families: Families, training: Training) -> None:
         body={"schema": routes.reference(TrainWish, "validation"), "examples": {"one": {"value": {"estimator": estimators[0]}}}},
         body_required=False,
         responses={200: {**ended, "headers": located}, 202: {**begun, "headers": located}},
-        problems=(400, 404, 409, 413, 415, 422, 501, 503),
+        problems=(400, 404, 408, 409, 413, 415, 422, 501, 503),
         **common,
     )
     routes.get(

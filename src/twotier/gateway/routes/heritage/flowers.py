@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from twotier.errors import Fault, InputRefused, UpstreamInvalid
 from twotier.family import Family
-from twotier.gateway.answers import NO_STORE, json_response
+from twotier.gateway.answers import JSONInPieces
 from twotier.gateway.bodies import read_body
 from twotier.gateway.headers import deadline, sticky_key
 from twotier.gateway.leaving import CallerWaits
@@ -17,7 +17,7 @@ from twotier.gateway.openapi import Routes, json_answer
 from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.rows import keyed
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.turns import loads_in_turns
+from twotier.gateway.turns import dumps_in_turns, loads_in_turns
 
 __all__ = ["add"]
 
@@ -30,14 +30,19 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
-        body = await read_body(request, settings.max_body_bytes)
+        body = await read_body(request, settings.max_body_bytes, until)
         with CallerWaits(request) as timing:
             document = await loads_in_turns(body)
             if not isinstance(document, dict):
                 raise InputRefused("flowers are sent under keys", [Fault("", "must be an object of flowers")])
-            answers = await predicting.answer(keyed(document), Wish(key=sticky_key(request)), until, timing)
-        ids = (_class_id(answer["output"]) for answer in answers)
-        return json_response(dict(zip(document, ids, strict=True)), 201, NO_STORE)
+            rows = keyed(document)
+            try:
+                answers = await predicting.answer(rows, Wish(key=sticky_key(request)), until, timing)
+                ids = (_class_id(answer["output"]) for answer in answers)
+                written = await dumps_in_turns(zip(document, ids, strict=True), dict, 1)
+            finally:
+                await predicting.forget(rows, document)
+        return JSONInPieces(written, 201)
 
     number = {"type": "number", "exclusiveMinimum": 0, "maximum": 100}
     flower = {
@@ -61,9 +66,9 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
             201: json_answer(
                 "By the same keys: 0 for setosa, 1 for versicolor, 2 for virginica.",
                 {"type": "object", "additionalProperties": {"enum": [0, 1, 2]}, **sizes},
-            )
+            ),
         },
-        problems=(400, 413, 415, 422, 502, 503, 504),
+        problems=(400, 408, 413, 415, 422, 502, 503, 504),
     )
 
 

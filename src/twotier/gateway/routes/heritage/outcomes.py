@@ -27,15 +27,19 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
-        body = await read_body(request, settings.max_body_bytes)
+        body = await read_body(request, settings.max_body_bytes, until)
         with CallerWaits(request) as timing:
             document = await loads_in_turns(body)
             many = isinstance(document, list)
             sent = document if many else [document]
             rows = Rows(Shape.LIST if many else Shape.ONE, sent, len(sent))
-            answers = await predicting.answer(rows, Wish(key=sticky_key(request)), until, timing)
-        wholes = (_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True))
-        return JSONInPieces(await dumps_in_turns(wholes, list, len(outcome.features)), 201)
+            try:
+                answers = await predicting.answer(rows, Wish(key=sticky_key(request)), until, timing)
+                wholes = (_whole(outcome, row, answer) for row, answer in zip(sent, answers, strict=True))
+                written = await dumps_in_turns(wholes, list, len(outcome.features))
+            finally:
+                await predicting.forget(rows, sent)
+        return JSONInPieces(written, 201)
 
     row = routes.reference(outcome.row, "validation")
     rows = [dict(example.row) for example in outcome.examples]
@@ -54,9 +58,9 @@ def add(routes: Routes, outcome: Family, predicting: Predicting, settings: Gatew
             201: json_answer(
                 "One object per row, of its inputs and its outcome, names in alphabetical order.",
                 {"type": "array", "minItems": 1, "items": {"type": "object", "required": sorted(names)}},
-            )
+            ),
         },
-        problems=(400, 413, 415, 422, 502, 503, 504),
+        problems=(400, 408, 413, 415, 422, 502, 503, 504),
     )
 
 

@@ -17,7 +17,7 @@ from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.readiness import Lifecycle, assess
 from twotier.gateway.rows import Rows, Shape
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.strict_json import loads
+from twotier.gateway.turns import loads_in_turns
 
 __all__ = ["add"]
 
@@ -29,12 +29,13 @@ def add(
 
     async def predict(request: Request) -> Response:
         until = deadline(request, settings.budget_ms)
-        document = loads(await read_body(request, settings.max_body_bytes))
-        if not isinstance(document, dict):
-            raise InputRefused("a text is sent in an object", [Fault("", "must be an object with a text")])
-        # Whatever else callers sent along was passed over.
-        row = {"text": document["text"]} if "text" in document else {}
+        body = await read_body(request, settings.max_body_bytes, until)
         with CallerWaits(request) as timing:
+            document = await loads_in_turns(body)
+            if not isinstance(document, dict):
+                raise InputRefused("a text is sent in an object", [Fault("", "must be an object with a text")])
+            # Whatever else callers sent along was passed over.
+            row = {"text": document["text"]} if "text" in document else {}
             (answer,) = await predicting.answer(Rows(Shape.ONE, [row], 1), Wish(key=sticky_key(request)), until, timing)
         return json_response({"prediction": {"score": answer["score"], "label": answer["label"]}}, headers=NO_STORE)
 
@@ -58,9 +59,9 @@ def add(
         instead="Use [POST /sentiment/predict](#/sentiment).",
         body={"schema": text, "example": dict(sentiment.examples[0].row)},
         responses={
-            200: json_answer("The prediction.", {"type": "object", "properties": {"prediction": prediction}, "required": ["prediction"]})
+            200: json_answer("The prediction.", {"type": "object", "properties": {"prediction": prediction}, "required": ["prediction"]}),
         },
-        problems=(400, 413, 415, 422, 502, 503, 504),
+        problems=(400, 408, 413, 415, 422, 502, 503, 504),
     )
     routes.get(
         "/v1/healthcheck",

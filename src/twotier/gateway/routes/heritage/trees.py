@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -21,7 +21,7 @@ from twotier.gateway.predicting import Predicting, Wish
 from twotier.gateway.routes.heritage.training import TREE
 from twotier.gateway.rows import Path, Rows, Shape
 from twotier.gateway.settings import GatewaySettings
-from twotier.gateway.strict_json import loads
+from twotier.gateway.turns import loads_in_turns
 
 __all__ = ["add"]
 
@@ -35,9 +35,12 @@ def add(routes: Routes, iris: Family, predicting: Predicting, settings: GatewayS
     async def answer(request: Request, version: str) -> Response:
         until = deadline(request, settings.budget_ms)
         # Whatever its content type said, a body was read as JSON.
-        rows, sent = _flowers(iris, loads(await read_body(request, settings.max_body_bytes, taken=lambda kind: True)))
+        body = await read_body(request, settings.max_body_bytes, until, taken=lambda kind: True)
         with CallerWaits(request) as timing:
+            document = await loads_in_turns(body)
+            rows, sent = _flowers(iris, document)
             answers = await predicting.answer(rows, Wish(version), until, timing)
+        await predicting.forget(rows, document["data"])
         if len(answers) > 1:
             return json_response({"predictions": [one["output"] for one in answers]}, headers=NO_STORE)
         return PlainTextResponse(f"Prediction for [[{printed(sent)}]] is {answers[0]['output']}", headers=NO_STORE)
@@ -107,11 +110,28 @@ def _flowers(iris: Family, document: Any) -> tuple[Rows, Sequence[Any]]:
 
 
 def printed(row: Sequence[float]) -> str:
-    """Numbers as numpy prints them: the points below each other, no noughts at the end."""
-    texts = [str(value) if all(isinstance(other, int) for other in row) else f"{value:.8f}".rstrip("0") for value in row]
-    parts = [text.partition(".") for text in texts]
-    before, after = max(len(left) for left, _, _ in parts), max(len(right) for _, _, right in parts)
-    return " ".join(left.rjust(before) + point + right.ljust(after) for left, point, right in parts)
+    """Numbers as numpy prints them: the points below each other, no noughts at the end, and powers of ten where sizes differ a lot."""
+    if all(isinstance(value, int) for value in row):
+        texts = [str(value) for value in row]
+        return " ".join(text.rjust(max(map(len, texts))) for text in texts)
+    numbers = [float(value) for value in row]
+    sizes = [abs(number) for number in numbers if number]
+    powers = bool(sizes) and (max(sizes) >= 1e8 or min(sizes) < 1e-4 or max(sizes) / min(sizes) > 1000)
+    parts = [_parts(number, "e" if powers else "f") for number in numbers]
+    before, after, power = (max(map(len, column)) for column in zip(*parts, strict=True))
+    if not powers:
+        return " ".join(f"{left.rjust(before)}.{right.ljust(after)}" for left, right, _ in parts)
+    # All have as many digits as the longest. Beside it, the smallest numbers of all show more of what they are than would tell them apart.
+    longer = [f"{number:#.{after}e}".split("e") for number in numbers]
+    return " ".join(f"{left.rjust(before + 1 + after)}e{ten.zfill(power)}" for left, ten in longer)
+
+
+def _parts(number: float, kind: Literal["e", "f"]) -> tuple[str, str, str]:
+    """What stands before its point, behind it, and as the power of ten: as little as tells it from all other numbers, or eight digits."""
+    exact = (text for text in (f"{number:.{digits}{kind}}" for digits in range(9)) if float(text) == number)
+    text, _, power = next(exact, f"{number:.8{kind}}").partition("e")
+    left, _, right = text.partition(".")
+    return left, right.rstrip("0"), power
 
 
 def _description(width: int, settings: GatewaySettings) -> dict[str, Any]:
@@ -131,5 +151,5 @@ def _description(width: int, settings: GatewaySettings) -> dict[str, Any]:
             },
         },
         "responses": {200: both},
-        "problems": (400, 404, 413, 415, 422, 502, 503, 504),
+        "problems": (400, 404, 408, 413, 415, 422, 502, 503, 504),
     }

@@ -35,7 +35,7 @@ class _Course:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        """Held while a stage begins and while it is decided how to end, so that nothing is judged that is being tidied away."""
+        """Held while a stage begins and while it is decided how to end, so that nothing gets its verdict that is being tidied away."""
         self.stage = ""
         self.published: list[str] = []
 

@@ -140,7 +140,7 @@ class VersionInfo(_Message):
     created_at: datetime
     metrics: dict[str, dict[str, float]]
     gate_passed: bool | None = Field(description="None until the gate has judged it.")
-    gate_findings: list[str] | None = Field(default=None, description="One sentence per check, passed or not; None if it was not judged.")
+    gate_findings: list[str] | None = Field(default=None, description="One sentence per check; None if not judged, or of old versions.")
     loaded: bool = Field(description="Whether it is in the model server's memory now.")
 
 

@@ -95,7 +95,7 @@ async def _hang_over_many(keeper: zoo.Keeper, asked: zoo.Asked, writer: asyncio.
 def test_a_long_call_does_not_switch_a_canary_off(keeper: zoo.Keeper, tmp_path: Path) -> None:
     """What needs more than the patience is answered by the champion, and single rows go on to be the challenger's."""
     keeper.habit = zoo.only("log_reg_2", _hang_over_many)
-    with served(keeper, tmp_path, GATEWAY_CANARY='{"iris": 1}', GATEWAY_CANARY_PATIENCE_MS="300") as tier:
+    with served(keeper, tmp_path, GATEWAY_CANARY='{"iris": 1}', GATEWAY_CANARY_PATIENCE_MS="2000") as tier:
         for _ in range(2):
             assert [CHAMPION] * 500 == post(tier.url + "/iris/predict", [ROW] * 500).json
             assert CHALLENGER == predict(tier).json

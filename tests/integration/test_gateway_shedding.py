@@ -1,4 +1,4 @@
-"""More calls than a gateway may answer at once: whole POSTs are refused unread, and nothing else suffers."""
+"""More calls than a gateway may answer at once: they are refused before their bodies are read, and nothing else suffers."""
 
 from __future__ import annotations
 
@@ -108,6 +108,7 @@ SPECIAL = {
     "HTTP/1.0": (call().replace(b"HTTP/1.1", b"HTTP/1.0"),),
     "chunked": (call(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), b"Transfer-Encoding: chunked\r\n", b"X: y"),),
     "two at once": (call() + call(),),
+    "asked for by GET": (call().replace(b"POST /iris/predict", b"GET /serve_decision_tree"),),
     "waiting to be told to go on": (call(extra=b"Expect: 100-continue\r\n")[: -len(BODY)],),
 }
 
@@ -125,7 +126,7 @@ def test_however_it_comes_a_call_too_many_is_refused(tier: Tier, keeper: zoo.Kee
     assert ("/problems/overloaded", identity.decode()) == (problem["type"], problem["instance"])
 
 
-@pytest.mark.parametrize("pieces", [pieces for name, pieces in SPECIAL.items() if "told" not in name])
+@pytest.mark.parametrize("pieces", [pieces for name, pieces in SPECIAL.items() if "told" not in name and "GET" not in name])
 def test_however_it_comes_a_call_is_answered_where_there_is_room(tier: Tier, keeper: zoo.Keeper, pieces: tuple[bytes, ...]) -> None:
     """The negative control."""
     keeper.held = False
@@ -146,15 +147,29 @@ def test_a_body_that_comes_after_its_answer_is_not_a_call(tier: Tier, keeper: zo
 
 def test_a_connection_that_is_only_refused_is_closed_when_it_is_idle(keeper: zoo.Keeper, tmp_path: Path) -> None:
     """As one that is answered; while calls come, it is not."""
+    environment = {"GATEWAY_MAX_REQUESTS": str(LIMIT), "GATEWAY_KEEP_ALIVE_SECONDS": "2", "GATEWAY_CALLS_PER_LANE": "8"}
+    with gateway(keeper.url, tmp_path / "log", None, **environment) as tier:
+        tier.wait_ready()
+        with full(tier, keeper), socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
+            connection.settimeout(30)
+            for _ in range(8):
+                connection.sendall(call())
+                assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
+                time.sleep(0.4)
+            assert b"" == connection.recv(65536)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["that ends", "that never ends"])
+def test_a_body_that_comes_after_its_answer_keeps_no_connection(keeper: zoo.Keeper, tmp_path: Path, whole: bool) -> None:
+    """Not when it is there, and not by coming on and on."""
     environment = {"GATEWAY_MAX_REQUESTS": str(LIMIT), "GATEWAY_KEEP_ALIVE_SECONDS": "1", "GATEWAY_CALLS_PER_LANE": "8"}
     with gateway(keeper.url, tmp_path / "log", None, **environment) as tier:
         tier.wait_ready()
         with full(tier, keeper), socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
             connection.settimeout(30)
-            for _ in range(4):
-                connection.sendall(call())
-                assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
-                time.sleep(0.5)
+            connection.sendall(call()[:-10])
+            assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
+            connection.sendall(call()[-10:] if whole else call()[-10:-5])
             assert b"" == connection.recv(65536)
 
 

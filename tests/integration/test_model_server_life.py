@@ -102,12 +102,14 @@ def burst(tier: Tier) -> set[int]:
     return {status for status, _ in outcomes}
 
 
+@pytest.mark.slow
 def test_burst_after_a_quiet_time_is_not_shed(slow: dict[str, Path], tmp_path: Path) -> None:
     """Every call of it is answered."""
     with model_server(slow["data"], tmp_path / "log", TWOTIER_FAMILIES=str(slow["families"])) as tier:
         assert {200} == burst(tier)
 
 
+@pytest.mark.slow
 def test_burst_is_shed_by_bentomls_own_batcher(slow: dict[str, Path], tmp_path: Path) -> None:
     """The negative control: told that 50 ms are too long, it answers many calls 503 that it could have scored in time."""
     port = free_port()

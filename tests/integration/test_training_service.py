@@ -225,16 +225,17 @@ def test_ended_while_it_is_judged(service: Tier, data: Path, how: str) -> None:
     assert ["first_1", "first_2"] == versions(data) == recorded(data)
 
 
-def test_cancelled_once_it_may_serve(service: Tier, data: Path) -> None:
+def test_cancelled_once_it_may_serve(data: Path, tmp_path: Path) -> None:
     """When the verdict is written down, it is too late: the version serves, and the job says so rather than that it was cancelled."""
-    let_go(data, "promote")
-    job = start(service)
-    assert eventually(lambda: look(service, job)["stage"] == "record")
-    process = one_training(service)
-    assert None is post(service.url, "/cancel", {"id": job["id"], "wait_seconds": 1})[1]["ended_at"]
-    assert process.is_running()
-    let_go(data)
-    ended = end_of(service, job)
+    with training(data, tmp_path / "log", TRAINING_STOP_SECONDS="60", **with_held_family(data)) as tier:
+        let_go(data, "promote")
+        job = start(tier)
+        assert eventually(lambda: look(tier, job)["stage"] == "record")
+        process = one_training(tier)
+        assert None is post(tier.url, "/cancel", {"id": job["id"], "wait_seconds": 1})[1]["ended_at"]
+        assert process.is_running()
+        let_go(data)
+        ended = end_of(tier, job)
 
     assert ("succeeded", "first_1", True) == (ended["status"], ended["trained"]["version"], ended["trained"]["champion"])
 

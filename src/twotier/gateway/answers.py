@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from twotier.errors import BodyTooSlow, UpstreamUnavailable
+from twotier.errors import UpstreamUnavailable
 from twotier.gateway import problems
 from twotier.gateway.strict_json import dumps
 
@@ -63,9 +63,6 @@ def problem_response(error: Exception, request_id: str, headers: Mapping[str, st
     made = problems.problem(error, request_id)
     if isinstance(error, UpstreamUnavailable):
         headers = {**(headers or {}), "Retry-After": str(error.retry_after)}
-    if isinstance(error, BodyTooSlow):
-        # What comes of the body after the answer would keep the connection open for as long as it comes.
-        headers = {**(headers or {}), "Connection": "close"}
     return _sent(made, headers, path)
 
 

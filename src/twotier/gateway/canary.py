@@ -17,6 +17,7 @@ from structlog import get_logger
 from twotier.errors import NotExplainable, Overloaded, TwotierError, UpstreamTimeout
 from twotier.gateway.catalogue import Pair
 from twotier.gateway.forwarding import Ask, Forward, Scores, Timing
+from twotier.gateway.lanes import most_rows
 from twotier.gateway.metrics import Metrics
 
 __all__ = ["Canary", "place"]
@@ -38,8 +39,8 @@ class Canary:
     """Asks the challenger in the champion's place; whatever goes wrong with it, the champion answers.
 
     `pair` tells a family's champion and challenger, if it has both. The challenger may take `patience` seconds, or half of what is left
-    until the deadline if the caller is in a hurry: the rest is for the champion. A call of more than `short` rows is long: it may need
-    more time than that of a challenger that is well.
+    until the deadline if the caller is in a hurry: the rest is for the champion. A call of more rows than one call to the
+    model server takes, which is `max_rows` if they are narrow, is long: it may need more time than that of a challenger that is well.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Canary:
         pair: Callable[[str], Pair | None],
         metrics: Metrics,
         patience: float,
-        short: int,
+        max_rows: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forward = forward
@@ -57,7 +58,7 @@ class Canary:
         self._pair = pair
         self._metrics = metrics
         self._patience = patience
-        self._short = short
+        self._max_rows = max_rows
         self._clock = clock
         # By family, and by whether calls are long.
         self._rests_until: dict[tuple[str, bool], float] = {}
@@ -79,7 +80,7 @@ class Canary:
         pair = self._pair(family)
         if pair is None:
             return "absent", None
-        hurried, long = deadline - now < 2 * self._patience, len(rows) > self._short
+        hurried, long = deadline - now < 2 * self._patience, len(rows) > most_rows(self._max_rows, len(ask.family.features))
         trying = (family, long) in self._rests_until
         if trying:
             if hurried or now < self._rests_until[family, long]:

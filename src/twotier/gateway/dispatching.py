@@ -107,8 +107,11 @@ class Dispatching:
 
     def _pump(self, busy: _Busy) -> None:
         busy.pumping = False
-        self._sizes.slots = self._slots_per_server * max(1, self._servers())
+        self._resize()
         busy.lane.pump()
+
+    def _resize(self) -> None:
+        self._sizes.slots = self._slots_per_server * max(1, self._servers())
 
     def _wake(self) -> None:
         """Let some callers go on whose calls are over, and the others in the next turns of the event loop."""
@@ -145,6 +148,7 @@ class Dispatching:
         self._back(busy, parcel, result)
 
     def _back(self, busy: _Busy, parcel: Parcel, result: Scores | TwotierError) -> None:
+        self._resize()
         self._precedence.back(busy.lane, parcel)
         if isinstance(result, TwotierError):
             busy.lane.failed(parcel, result)

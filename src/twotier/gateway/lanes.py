@@ -24,10 +24,10 @@ from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTi
 from twotier.gateway.forwarding import Scores
 from twotier.gateway.parcels import Call, Parcel, Part, joined
 
-__all__ = ["Lane", "Sizes"]
+__all__ = ["Lane", "Sizes", "most_rows"]
 
 _MAX_CELLS = 4096
-"""Values in a parcel of more than one row: wide rows cost as much as so many more."""
+"""Values in a parcel of more than one row."""
 
 _MAX_CELLS_LONG = 512
 _MAX_ROWS_LONG = 64
@@ -41,6 +41,11 @@ _MOMENT = 0.01
 
 _LONGEST_WAIT = 30
 """The most seconds that a refused caller is told to wait."""
+
+
+def most_rows(max_rows: int, width: int) -> int:
+    """How many rows of so many values travel together, of `max_rows` at most: wide rows cost as much as so many more."""
+    return max(1, min(max_rows, _MAX_CELLS // width))
 
 
 @dataclass(slots=True)
@@ -94,7 +99,7 @@ class Lane:
     @property
     def max_rows(self) -> int:
         """Rows in a parcel."""
-        return max(1, min(self._sizes.max_rows, _MAX_CELLS // self._width))
+        return most_rows(self._sizes.max_rows, self._width)
 
     @property
     def _most_of_long(self) -> int:

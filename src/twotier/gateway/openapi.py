@@ -27,7 +27,7 @@ _PROBLEMS: Mapping[int, str] = {
     400: "The body is not acceptable JSON.",
     403: "A page of another site may not have this done.",
     404: "There is nothing of that name.",
-    408: "The body had not all come when the call's time was over; the connection is closed.",
+    408: "The body had not all come when the call's time was over.",
     409: "It cannot be done as things stand.",
     413: "The body has too many bytes.",
     415: "The media type is not application/json in UTF-8.",

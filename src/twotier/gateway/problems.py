@@ -71,8 +71,8 @@ BY_ERROR: Mapping[type[Exception], Kind] = {
         408,
         "The body did not come in time",
         "The body had not all come when the time was over that the call was given: the gateway's budget, or the caller's "
-        "X-Request-Deadline-Ms if that is less; for what is no prediction, five seconds. Nothing was done, and the connection is closed: "
-        "send the call again on another.",
+        "X-Request-Deadline-Ms if that is less; for what is no prediction, five seconds. Nothing was done, and what still comes of it is "
+        "dropped. Send the call again, with more time.",
     ),
     errors.UnknownFamily: Kind("unknown-family", 404, "There is no such family", "GET /models lists the families."),
     errors.UnknownEstimator: Kind(

@@ -70,7 +70,7 @@ class GatewaySettings(Settings):
     """Most rows that wait for one version. Beyond that, and when rows could not be answered in their time, the answer is 503 at once."""
 
     max_requests: int = Field(default=1200, ge=1)
-    """Most calls that are being answered at once. Beyond that they are refused before their bodies are read."""
+    """Most calls that are being answered at once. Beyond that, POSTs and what else has a body to score are refused before it is read."""
 
     poll_seconds: float = Field(default=0.5, gt=0)
     """How often each model server is asked what it serves, in seconds."""

@@ -1,12 +1,14 @@
-"""What a gateway answers without its application: more calls than it can answer are refused before they cost anything, and what is no HTTP
+"""What a gateway answers without its application: more calls than it can answer are refused before they cost much, and what is no HTTP
 request is told so.
 
 A refusal by the application costs as much as an answer, since what is dear is reading the request, the task and the response. So while as
-many calls are being answered as may be, the protocol refuses whole calls as they come off the socket, for a tenth of that.
+many calls are being answered as may be, the protocol refuses calls that are whole as they come off the socket, for a tenth of that, and
+others once their head is there.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
@@ -26,6 +28,9 @@ __all__ = ["shedding"]
 
 _ID_HERE = b"i" * 32
 
+_OF_BODY = (b"content-length", b"transfer-encoding")
+"""Headers that say that a body follows. Some old routes take one with GET."""
+
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 _SPECIAL = re.compile(
     rb" HTTP/1\.0\r\n|\r\n(?:transfer-encoding:|expect:|upgrade:|connection:(?![ \t]*keep-alive[ \t]*\r\n))", re.IGNORECASE
@@ -36,7 +41,7 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
     """The protocol that refuses POSTs while `limit` calls are being answered, and calls `shed` for each.
 
     What came in one piece and is nothing special is refused unread. Of anything else the head is read, and the body is not waited for.
-    What is read (GET) is never refused: probes and metrics matter most when there is too much to do.
+    What only asks (GET without a body) is never refused: probes and metrics matter most when there is too much to do.
     """
     error = Overloaded("the gateway is answering as many calls as it can")
     told = {path: _Written(problems.problem(error, _ID_HERE.decode()), path, error.retry_after) for path in ("/", problems.PROTOCOL)}
@@ -47,14 +52,16 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
     class Shedding(Noticing):
         _open = 0
         _reading = False
+        _refused_at = -math.inf
 
         def on_message_begin(self) -> None:
             self._open += 1
             self._reading = True
+            self._unset_keepalive_if_required()
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
-            self.app = refuse if self._too_many() and self.parser.get_method() == b"POST" else self.config.loaded_app
+            self.app = refuse if self._too_many() and self._is_call() else self.config.loaded_app
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
@@ -68,11 +75,33 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
         def data_received(self, data: bytes) -> None:
             if not self._too_many() or self._open or self._reading or not _plain_post(data):
                 return super().data_received(data)
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            # A timer for each refusal would cost as much as a tenth of it: one goes on for all of a connection's.
+            self._refused_at = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._keep_for(self.timeout_keep_alive)
             written = protocol if data.startswith(b"POST %s/" % problems.PROTOCOL.encode()) else here
             self.transport.write(written.whole(self.server_state.default_headers))
             shed()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._reading = False
+            self._unset_keepalive_if_required()
+            super().connection_lost(exc)
+
+        def _unset_keepalive_if_required(self) -> None:
+            # A body that comes after its answer is dropped. To come is no sign of life: it must end while an idle connection is kept.
+            if self._open or not self._reading:
+                super()._unset_keepalive_if_required()
+
+        def timeout_keep_alive_handler(self) -> None:
+            left = self._refused_at + self.timeout_keep_alive - self.loop.time()
+            if left > 0:
+                self._keep_for(left)
+            else:
+                super().timeout_keep_alive_handler()
+
+        def _keep_for(self, seconds: float) -> None:
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
         def send_400_response(self, msg: str) -> None:
             # Where the request went wrong nobody can tell, so nothing that follows on this connection is believed.
@@ -81,6 +110,10 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
 
         def _too_many(self) -> bool:
             return len(self.tasks) >= limit
+
+        def _is_call(self) -> bool:
+            method = self.parser.get_method()
+            return method == b"POST" or method == b"GET" and any(name in _OF_BODY and value != b"0" for name, value in self.headers)
 
     return Shedding
 

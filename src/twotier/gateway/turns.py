@@ -90,7 +90,8 @@ async def _loads_lists(text: bytes) -> Any:
             lists[name] = await _loads_pieces(text[begin:stop], b"]," if nested else b",")
             kept += [text[done:begin], dumps(name)]
             done = stop
-    if not lists:
+    if 2 * sum(map(len, kept)) + 2 * (len(text) - done) > len(text):
+        # What is left is most of it, and would be read at once.
         return await _loads_pieces(text)
     holder = [loads(b"".join([*kept, text[done:]]))]
     await _put_in(holder, lists)

@@ -34,6 +34,9 @@ Key = tuple[str, str]
 _MAX_FINDING = 500
 """Characters of one sentence of a gate that are told; the ledger has all of them."""
 
+_MOST_TOLD = 50
+"""The newest versions of a family, of which is told what their gate found: what is said of all versions is read again and again."""
+
 _log = structlog.get_logger()
 
 
@@ -74,7 +77,10 @@ class Shelf:
         """Say what there is of each family, as of the last refresh."""
         return {
             family: FamilyInfo(
-                aliases=dict(view.aliases), versions=[_version_info(each, (family, each.name) in self._loaded) for each in view.versions]
+                aliases=dict(view.aliases),
+                versions=[
+                    _version_info(each, (family, each.name) in self._loaded, at < _MOST_TOLD) for at, each in enumerate(view.versions)
+                ],
             )
             for family, view in self._views.items()
         }
@@ -228,11 +234,11 @@ def _problem(error: Exception) -> str:
 
 
 def _cut(finding: str) -> str:
-    """Of bounded length: a finding may quote whatever a check raised, and what is said of all versions is read every few seconds."""
+    """Of bounded length: a finding may quote whatever a check raised."""
     return finding if len(finding) <= _MAX_FINDING else f"{finding[:_MAX_FINDING]}…"
 
 
-def _version_info(version: Version, loaded: bool) -> VersionInfo:
+def _version_info(version: Version, loaded: bool, told: bool) -> VersionInfo:
     gate = version.gate
     return VersionInfo(
         version=version.name,
@@ -240,6 +246,6 @@ def _version_info(version: Version, loaded: bool) -> VersionInfo:
         created_at=version.created_at,
         metrics={split: dict(values) for split, values in version.metrics.items()},
         gate_passed=gate and gate.passed,
-        gate_findings=gate and [_cut(finding) for finding in gate.findings],
+        gate_findings=[_cut(finding) for finding in gate.findings] if gate and told else None,
         loaded=loaded,
     )

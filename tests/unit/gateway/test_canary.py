@@ -67,7 +67,7 @@ class Flock:
             lambda _family: self.pair,
             self.metrics,
             patience=0.5,
-            short=len(MANY) - 1,
+            max_rows=len(MANY) - 1,
             clock=lambda: self.versions.now,
         )
 

@@ -15,7 +15,7 @@ from twotier.errors import Overloaded, TwotierError, UpstreamInvalid, UpstreamTi
 from twotier.families.iris import IrisAnswer
 from twotier.family import Answer
 from twotier.gateway.forwarding import Scores, Timing
-from twotier.gateway.lanes import Lane, Sizes
+from twotier.gateway.lanes import Lane, Sizes, most_rows
 from twotier.gateway.parcels import Call, Parcel
 
 
@@ -531,6 +531,11 @@ def test_a_parcel_that_comes_back_twice_counts_once() -> None:
     world.answer(world.sent[0], "log_reg_9")
     world.lane.failed(world.sent[0], UpstreamUnavailable("it is away"))
     assert ("log_reg_1", [call]) == (call.scores().version, world.settled)
+
+
+def test_wide_rows_travel_in_smaller_parcels() -> None:
+    """One at least, and never more than are allowed of narrow ones."""
+    assert [128, 40, 1] == [most_rows(128, width) for width in (4, 100, 5000)]
 
 
 class Machine(RuleBasedStateMachine):

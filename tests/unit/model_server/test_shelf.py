@@ -13,6 +13,7 @@ from tests.unit.model_server.shelves import rig, unreadable_ledger
 from tests.unit.registry.kit import FAILED, PASSED, publish
 from tests.versions import MODEL, artefact, flip_byte, promote
 from twotier.errors import DigestMismatch, NotServable, UnknownFamily, UnknownVersion
+from twotier.model_server import shelf
 from twotier.registry import GateReport, Version
 from twotier.wire import AliasInfo
 
@@ -47,6 +48,15 @@ def test_info_tells_what_the_gate_found(data: Path) -> None:
         assert (None, None) == (unjudged.gate_passed, unjudged.gate_findings)
         assert (False, ["failed: accuracy is 0.5.", "passed: it answers."]) == (refused.gate_passed, refused.gate_findings)
         assert passed.gate_passed and passed.gate_findings and all(not each.startswith("failed") for each in passed.gate_findings)
+
+
+def test_info_tells_of_the_newest_versions_alone_what_the_gate_found(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read again and again, and is bounded; whether they passed is told of all."""
+    monkeypatch.setattr(shelf, "_MOST_TOLD", 1)
+    with rig(data) as made:
+        newest, *older = made.iris().versions
+        assert newest.gate_findings and older
+        assert {None} == {one.gate_findings for one in older} and None not in {one.gate_passed for one in older}
 
 
 def test_pinned_version_is_loaded_on_demand_and_once(data: Path) -> None:

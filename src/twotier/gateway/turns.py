@@ -73,7 +73,7 @@ async def _loads_lists(text: bytes) -> Any:
     mark = token_hex(8)
     lists: dict[str, list[Any]] = {}
     kept: list[bytes] = []
-    done = end = 0
+    done = end = taken = 0
     for _ in range(_LISTS):
         begin = text.find(b"[", end)
         if begin < 0:
@@ -89,8 +89,9 @@ async def _loads_lists(text: bytes) -> Any:
             name = f"{mark}{len(lists)}"
             lists[name] = await _loads_pieces(text[begin:stop], b"]," if nested else b",")
             kept += [text[done:begin], dumps(name)]
+            taken += stop - begin
             done = stop
-    if 2 * sum(map(len, kept)) + 2 * (len(text) - done) > len(text):
+    if 2 * taken < len(text):
         # What is left is most of it, and would be read at once.
         return await _loads_pieces(text)
     holder = [loads(b"".join([*kept, text[done:]]))]

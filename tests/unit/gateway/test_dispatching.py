@@ -121,6 +121,30 @@ async def test_every_model_server_has_slots() -> None:
         await asyncio.gather(*waiting)
 
 
+async def _settle() -> None:
+    """Give everything that can go on its turns."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_a_model_server_that_has_gone_has_no_slots() -> None:
+    """That is seen when a call comes back, though nobody else comes: as many go on as the others have places for."""
+    there = 2
+    carrier = Carrier()
+    carrier.open.clear()
+    dispatching = Dispatching(carrier, Sizes(1, 1, 20), lambda: there, Metrics())
+    waiting = [asyncio.create_task(dispatching.score(ASK, [[row]], time.monotonic() + 5, Timing())) for row in range(4)]
+    await _settle()
+    assert 2 == len(carrier.carried)
+    there = 1
+    carrier.open.set()
+    carrier.open = asyncio.Event()
+    await _settle()
+    assert 3 == len(carrier.carried)
+    carrier.open.set()
+    await asyncio.gather(*waiting)
+
+
 async def test_timing_says_where_the_time_went() -> None:
     """Waiting for a slot and being carried are told apart."""
     bench = Bench(Sizes(1, 1, 20))

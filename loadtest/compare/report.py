@@ -62,7 +62,8 @@ def markdown(run: Run) -> str:
         "Poisson arrivals at multiples of the system's own peak, which is the most that it answers to this generator at any of three\n"
         "rates. Each is good only if answered rightly within a second of when it was due. Goodput is shown as a share of the peak.\n"
         "`sent` is how much of the offered load left the generator, which has one of the two processors at most: an arrival that found\n"
-        "none of its connections free, or was reached 50 ms late, is offered, but not good.\n"
+        "none of its connections free, or was reached 50 ms late, is offered, but not good. `late` is how late it was itself with the\n"
+        "median call; all times count from when a call was due, and hold that too.\n"
         "Recovery is how long p99 took to be back within twice its value at half the peak, with every call answered.",
         "![Goodput under overload](figures/overload.png)",
         _overload(systems),
@@ -128,6 +129,7 @@ def _overload(systems: Systems) -> str:
                         whole(system.get("peak_per_second")),
                         f"{found['multiple']:g} x",
                         f"{found['sent'] / found['offered']:.0%}",
+                        number(look(found, "lag_ms", "p50")),
                         f"{found['goodput_of_peak']:.0%}",
                         number(look(found, "accepted_ms", "p50")),
                         number(look(found, "accepted_ms", "p99")),
@@ -139,8 +141,8 @@ def _overload(systems: Systems) -> str:
                         _recovery(found),
                     )
                 )
-    head = ("system", "peak", "offered", "sent", "goodput", "p50, ms", "p99, ms", "refused", "their p50, ms", "p99, ms", "timed out")
-    return table((*head, "failed", "recovery, s"), rows)
+    answers = ("goodput", "p50, ms", "p99, ms", "refused", "their p50, ms", "p99, ms", "timed out", "failed")
+    return table(("system", "peak", "offered", "sent", "late, ms", *answers, "recovery, s"), rows)
 
 
 def _recovery(found: Mapping[str, Any]) -> str:

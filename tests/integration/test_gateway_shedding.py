@@ -173,6 +173,18 @@ def test_a_body_that_comes_after_its_answer_keeps_no_connection(keeper: zoo.Keep
             assert b"" == connection.recv(65536)
 
 
+@pytest.mark.parametrize("bytes_", [b"", b"POST /iris/pre"], ids=["nothing", "half a head"])
+def test_a_connection_on_which_no_head_comes_is_closed(keeper: zoo.Keeper, tmp_path: Path, bytes_: bytes) -> None:
+    """As one that is idle. One on which a call is under way is not, however long it takes."""
+    with gateway(keeper.url, tmp_path / "log", None, GATEWAY_KEEP_ALIVE_SECONDS="1", GATEWAY_CALLS_PER_LANE="8") as tier:
+        tier.wait_ready()
+        with full(tier, keeper) as calls, socket.create_connection(("127.0.0.1", int(tier.url.rpartition(":")[2]))) as connection:
+            connection.settimeout(30)
+            connection.sendall(bytes_)
+            assert b"" == connection.recv(65536)
+        assert {200} == {one.result().status for one in calls}
+
+
 @pytest.mark.parametrize("bytes_", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET / HTTP/1.1\r\nHost x\r\n\r\n", b"NONSENSE\r\n\r\n"])
 def test_what_is_no_http_is_told_so(tier: Tier, bytes_: bytes) -> None:
     """By a problem with an id and all the rest, and the connection is closed."""

@@ -6,9 +6,9 @@ import asyncio
 from types import TracebackType
 
 from starlette.requests import ClientDisconnect, Request
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from twotier.gateway.forwarding import Timing
+from twotier.gateway.keeping import Keeping
 from twotier.gateway.writing import Gathered
 
 __all__ = ["CallerWaits", "Noticing"]
@@ -17,11 +17,13 @@ _WAITING = "callers_waiting"
 """Where in a request's state the protocol keeps those who wait on its connection."""
 
 
-class Noticing(HttpToolsProtocol):
-    """Uvicorn's protocol, which tells callers who wait that their connection is gone.
+class Noticing(Keeping):
+    """The protocol, which tells callers who wait that their connection is gone.
 
     The way that ASGI has for this is a task that waits for the message of it: at each call, that costs as much as a small row.
     """
+
+    __slots__ = ("_waiting",)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Nobody waits yet."""

@@ -89,7 +89,8 @@ class GatewaySettings(Settings):
     """How many of all calls may be sent a second time, as a share; 0: none. A few more may while there have been few calls."""
 
     keep_alive_seconds: int = Field(default=75, ge=1)
-    """How long a caller's idle connection is kept. It must be above what the callers' own pools and load balancers keep."""
+    """How long a caller's idle connection is kept, and how long the rest of a call's head is waited for. It must be above what the callers'
+    own pools and load balancers keep."""
 
     drain_seconds: float = Field(default=0.5, ge=0)
     """How long, after SIGTERM, calls are still accepted while /readyz says 503. Behind a load balancer, let it notice: 5 to 10."""

@@ -8,7 +8,6 @@ others once their head is there.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
@@ -50,58 +49,19 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
     refuse = _refusing(told, shed)
 
     class Shedding(Noticing):
-        _open = 0
-        _reading = False
-        _refused_at = -math.inf
-
-        def on_message_begin(self) -> None:
-            self._open += 1
-            self._reading = True
-            self._unset_keepalive_if_required()
-            super().on_message_begin()
+        __slots__ = ()
 
         def on_headers_complete(self) -> None:
             self.app = refuse if self._too_many() and self._is_call() else self.config.loaded_app
             super().on_headers_complete()
 
-        def on_message_complete(self) -> None:
-            self._reading = False
-            super().on_message_complete()
-
-        def on_response_complete(self) -> None:
-            self._open -= 1
-            super().on_response_complete()
-
         def data_received(self, data: bytes) -> None:
             if not self._too_many() or self._open or self._reading or not _plain_post(data):
                 return super().data_received(data)
-            # A timer for each refusal would cost as much as a tenth of it: one goes on for all of a connection's.
-            self._refused_at = self.loop.time()
-            if self.timeout_keep_alive_task is None:
-                self._keep_for(self.timeout_keep_alive)
+            self._idle.begin(self)
             written = protocol if data.startswith(b"POST %s/" % problems.PROTOCOL.encode()) else here
             self.transport.write(written.whole(self.server_state.default_headers))
             shed()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._reading = False
-            self._unset_keepalive_if_required()
-            super().connection_lost(exc)
-
-        def _unset_keepalive_if_required(self) -> None:
-            # A body that comes after its answer is dropped. To come is no sign of life: it must end while an idle connection is kept.
-            if self._open or not self._reading:
-                super()._unset_keepalive_if_required()
-
-        def timeout_keep_alive_handler(self) -> None:
-            left = self._refused_at + self.timeout_keep_alive - self.loop.time()
-            if left > 0:
-                self._keep_for(left)
-            else:
-                super().timeout_keep_alive_handler()
-
-        def _keep_for(self, seconds: float) -> None:
-            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
         def send_400_response(self, msg: str) -> None:
             # Where the request went wrong nobody can tell, so nothing that follows on this connection is believed.

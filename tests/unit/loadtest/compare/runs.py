@@ -18,6 +18,7 @@ def overload(multiple: float, share: float, refused_p99: float | None = 5.0, rec
         "multiple": multiple, "goodput_of_peak": share, "goodput_per_second": share * 6000, "offered": 100, "sent": 90, "refused": 7,
         "timed_out": 2, "error": 1, "failed": 0, "wrong": 0, "accepted_ms": {"p50": 5.0, "p99": 20.0},
         "refused_ms": {"p50": refused_p99 and refused_p99 / 10, "p99": refused_p99},
+        "lag_ms": {"p50": 0.2},
     }
     if multiple > 1:
         found |= {"after": {"load": {"seconds": 3.0}}, "recovery_seconds": recovery}

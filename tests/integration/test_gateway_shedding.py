@@ -104,6 +104,7 @@ SPECIAL = {
     "head in pieces": (call()[:20], call()[20:]),
     "body in pieces": (call()[:-10], call()[-10:]),
     "kept alive by name": (call(extra=b"Connection: keep-alive\r\n"),),
+    "with a long head": (call(extra=b"Cookie: %s\r\n" % (b"x" * 9000)),),
     "closing": (call(extra=b"Connection: close\r\n"),),
     "HTTP/1.0": (call().replace(b"HTTP/1.1", b"HTTP/1.0"),),
     "chunked": (call(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), b"Transfer-Encoding: chunked\r\n", b"X: y"),),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from itertools import count
 from secrets import token_hex
 from typing import Any
@@ -30,6 +31,9 @@ _ID_HERE = b"i" * 32
 _OF_BODY = (b"content-length", b"transfer-encoding")
 """Headers that say that a body follows. Some old routes take one with GET."""
 
+_LONG = 8192
+"""Bytes of a head that is not looked up among the last ones."""
+
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 _SPECIAL = re.compile(
     rb" HTTP/1\.0\r\n|\r\n(?:transfer-encoding:|expect:|upgrade:|connection:(?![ \t]*keep-alive[ \t]*\r\n))", re.IGNORECASE
@@ -44,7 +48,7 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
     """
     error = Overloaded("the gateway is answering as many calls as it can")
     told = {path: _Written(problems.problem(error, _ID_HERE.decode()), path, error.retry_after) for path in ("/", problems.PROTOCOL)}
-    here, protocol = told["/"], told[problems.PROTOCOL]
+    here, protocol, protocols = told["/"], told[problems.PROTOCOL], f"POST {problems.PROTOCOL}/".encode()
     unreadable = _Written(problems.of_status(400, _ID_HERE.decode()), "/")
     refuse = _refusing(told, shed)
 
@@ -59,7 +63,7 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
             if not self._too_many() or self._open or self._reading or not _plain_post(data):
                 return super().data_received(data)
             self._idle.begin(self)
-            written = protocol if data.startswith(b"POST %s/" % problems.PROTOCOL.encode()) else here
+            written = protocol if data.startswith(protocols) else here
             self.transport.write(written.whole(self.server_state.default_headers))
             shed()
 
@@ -109,13 +113,14 @@ class _Written:
             *again,
             (b"server-timing", Timing().header().encode()),
         ]
-        self._head = STATUS_LINE[self.status] + b"".join(b"%s: %s\r\n" % header for header in self._headers)
+        head = b"".join(b"%s: %s\r\n" % header for header in self._headers).replace(b"%", b"%%")
+        self._whole = b"%s%s%%sx-request-id: %%s\r\n\r\n%s" % (STATUS_LINE[self.status], head, self._body)
 
     def whole(self, more: list[tuple[bytes, bytes]]) -> bytes:
         """Head and body, with more headers."""
         identity = self._identity()
-        rest = b"".join(b"%s: %s\r\n" % header for header in more)
-        return b"%sx-request-id: %s\r\n%s\r\n%s" % (self._head, identity, rest, self._body % identity)
+        rest = b"".join([b"%s: %s\r\n" % header for header in more])
+        return self._whole % (rest, identity, identity)
 
     def parts(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """Headers and body."""
@@ -128,8 +133,14 @@ class _Written:
 
 def _plain_post(data: bytes) -> bool:
     """Whether this is one whole POST with a body of known length, and no header that asks for anything special."""
-    end = data.find(b"\r\n\r\n")
-    if end < 0 or not data.startswith(b"POST /") or _SPECIAL.search(data, 0, end + 2):
-        return False
-    length = _LENGTH.search(data, 0, end + 2)
-    return length is not None and end + 4 + int(length[1]) == len(data)
+    end = data.find(b"\r\n\r\n") + 4
+    return 4 <= end < _LONG and _size_after(data[:end]) == len(data) - end
+
+
+@lru_cache(128)
+def _size_after(head: bytes) -> int | None:
+    """The size of the body that follows, if this is the head of a plain POST. Most callers send the same head again and again."""
+    if not head.startswith(b"POST /") or _SPECIAL.search(head):
+        return None
+    length = _LENGTH.search(head)
+    return None if length is None else int(length[1])

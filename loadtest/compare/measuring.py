@@ -57,6 +57,9 @@ class Effort:
     open_seconds: int
     lone_seconds: int
     bulk_calls: int
+    bulk_seconds: int
+    """How long a lone caller is measured alone, and beside calls of many rows: of its calls, one in a hundred meets some of them."""
+
     bursts: int = 1
     rounds: int = 0
     """How often the points that bars are about are measured once more, the systems by turns."""
@@ -66,11 +69,12 @@ class Effort:
 
 
 FULL = Effort(
-    (1, 16, 64, 256, 1024), (0.8, 2, 5, 10), warm_seconds=1, closed_seconds=5, open_seconds=6, lone_seconds=3, bulk_calls=5, bursts=5,
-    rounds=3, happenings=True,
+    (1, 16, 64, 256, 1024), (0.8, 2, 5, 10), warm_seconds=1, closed_seconds=5, open_seconds=6, lone_seconds=3, bulk_calls=5,
+    bulk_seconds=10, bursts=5, rounds=3, happenings=True,
 )
 QUICK = Effort(
-    (1, 64), (0.8, 2), warm_seconds=1, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1, rounds=1
+    (1, 64), (0.8, 2), warm_seconds=1, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1,
+    bulk_seconds=1, rounds=1,
 )
 
 
@@ -195,7 +199,7 @@ def bulk(server: Running, effort: Effort) -> Measurement:
     """Many rows in one call, by themselves and one call after the other beside a lone caller."""
     server.ask(BULK_ROWS, timeout=120)
     seconds = [server.ask(BULK_ROWS, timeout=120) for _ in range(effort.bulk_calls)]
-    alone = closed(server, 1, effort.lone_seconds, 0)
+    alone = closed(server, 1, effort.bulk_seconds, 0)
     done = threading.Event()
     calls: list[float] = []
     problems: list[str] = []
@@ -210,7 +214,7 @@ def bulk(server: Running, effort: Effort) -> Measurement:
     thread = threading.Thread(target=ask_on)
     thread.start()
     try:
-        beside = closed(server, 1, effort.lone_seconds, 0)
+        beside = closed(server, 1, effort.bulk_seconds, 0)
     finally:
         done.set()
         thread.join()

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measured(stage: Stage, log: Path, seconds: int) -> list[float]:
-    effort = Effort((), (), warm_seconds=1, closed_seconds=seconds, open_seconds=0, lone_seconds=seconds, bulk_calls=3)
+    effort = Effort((), (), warm_seconds=1, closed_seconds=seconds, open_seconds=0, lone_seconds=0, bulk_calls=3, bulk_seconds=seconds)
     with running(TWOTIER, stage, log) as server:
         server.start()
         some, many = (closed(server, connections, seconds, 1) for connections in (64, 256))

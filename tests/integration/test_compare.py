@@ -174,7 +174,7 @@ def test_bulk_calls_that_fail_beside_a_lone_caller_are_told(serve: Any) -> None:
     """The third is answered 500: the lone caller's figures stand, and why the bulk calls ended stands beside them."""
     server = serve("tires")
     server.start()
-    found = bulk(server, Effort((1,), (), warm_seconds=0, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1))
+    found = bulk(server, Effort((1,), (), warm_seconds=0, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1, bulk_seconds=1))
     assert found["calls_beside"] == 0
     assert "status 500" in found["problems_beside"][0]
     assert found["single_beside"]["failures"] == 0
@@ -240,7 +240,7 @@ def test_a_system_without_bulk_calls_is_measured_without_them(serve: Any) -> Non
     """The rest is measured all the same."""
     server = serve()
     server.system = dataclasses.replace(server.system, bulk=None)
-    effort = Effort((1,), (), warm_seconds=0, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1)
+    effort = Effort((1,), (), warm_seconds=0, closed_seconds=1, open_seconds=1, lone_seconds=1, bulk_calls=1, bulk_seconds=1)
     found = measure(server, effort, lambda step: None)
     assert "bulk" not in found and found["closed"][0]["failures"] == 0
 

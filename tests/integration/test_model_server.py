@@ -222,3 +222,12 @@ def test_probes_answer(server: Tier) -> None:
     """Alive and ready."""
     for path in ("/livez", "/readyz", "/healthz"):
         assert 200 == urllib.request.urlopen(server.url + path, timeout=60).status
+
+
+def test_calls_do_not_have_garbage_looked_for(server: Tier) -> None:
+    """Each look at what BentoML keeps of the calls of the last seconds would hold up everybody who asks."""
+    looks = [f'python_gc_collections_total{{generation="{generation}"}}' for generation in range(3)]
+    before = [metric(server.url, look) for look in looks]
+    for _ in range(1500):
+        score(server.url, block(ROW))
+    assert before == [metric(server.url, look) for look in looks]

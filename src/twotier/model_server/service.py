@@ -135,9 +135,11 @@ class ModelServer:
             vars(self)[name] = getattr(self, name)
         self._watcher.look()
         self._watcher.start()
-        # What is loaded now stays: full collections need not look at it again, and they would hold up callers for long.
+        # What is loaded now stays: full collections need not look at it again, and they would hold up callers for long. Nor need they look
+        # each second at what BentoML's timers hold, of which there is one for every call of the last seconds.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(100_000, 20, 50)
 
     @bentoml.api(
         batchable=True,

@@ -230,4 +230,6 @@ def test_calls_do_not_have_garbage_looked_for(server: Tier) -> None:
     before = [metric(server.url, look) for look in looks]
     for _ in range(1500):
         score(server.url, block(ROW))
-    assert before == [metric(server.url, look) for look in looks]
+    young, *older = (metric(server.url, look) - had for look, had in zip(looks, before, strict=True))
+    # As they come, the collector's bounds would have the young looked at a dozen times.
+    assert all(before) and young <= 1 and older == [0, 0]

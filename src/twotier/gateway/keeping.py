@@ -103,10 +103,14 @@ class Keeping(HttpToolsProtocol):
             self._forget()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It waits for nothing."""
+        """It waits for nothing. A call that was to follow never begins: with the connection, it would wait for garbage to be looked for."""
         self._idle.end(self)
         super().connection_lost(exc)
+        self._open, self._reading = 0, False
+        self._forget()
 
     def _forget(self) -> None:
         if not self._open and not self._reading:
             self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
+            self.url = b""
+            self.pipeline = _NOBODY

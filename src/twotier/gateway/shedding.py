@@ -32,7 +32,7 @@ _OF_BODY = (b"content-length", b"transfer-encoding")
 """Headers that say that a body follows. Some old routes take one with GET."""
 
 _LONG = 8192
-"""Bytes of a head that is not looked up among the last ones."""
+"""Bytes of a head that is not looked up among the last ones, but read as one that is special."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 _SPECIAL = re.compile(
@@ -60,7 +60,8 @@ def shedding(limit: int, shed: Callable[[], None]) -> type[Noticing]:
             super().on_headers_complete()
 
         def data_received(self, data: bytes) -> None:
-            if not self._too_many() or self._open or self._reading or not _plain_post(data):
+            # Who does not read what is written has the next refusal written when there is room for it.
+            if not self._too_many() or self._open or self._reading or self.flow.write_paused or not _plain_post(data):
                 return super().data_received(data)
             self._idle.begin(self)
             written = protocol if data.startswith(protocols) else here

@@ -60,7 +60,7 @@ class Loop:
 
 
 class World:
-    """Connections to an application that answers when it is let."""
+    """Connections to an application that answers when it is let, and on one path at once."""
 
     def __init__(self, base: type[Keeping] = Keeping) -> None:
         self.loop = Loop()
@@ -73,8 +73,9 @@ class World:
         self.config.load()
         self.protocol = type("Kept", (base,), {"__slots__": (), "_idle": Idle()})
 
-    async def _app(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        await self.answer.wait()
+    async def _app(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["path"] != "/quick":
+            await self.answer.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
         self.answered += 1
@@ -156,17 +157,41 @@ async def test_a_call_is_waited_for() -> None:
     assert wire.closed
 
 
-async def test_what_leaves_is_forgotten() -> None:
-    """It is not closed a second time, nor kept from being collected."""
+async def test_calls_that_follow_wait_on_their_own_connection() -> None:
+    """Whoever is answered on another one begins none of them, and is idle then."""
     world = World()
+    world.answer.clear()
+    (eager, first), (quick, other) = world.connection(), world.connection()
+    eager.data_received(CALL + CALL)
+    quick.data_received(CALL.replace(b"POST /", b"POST /quick"))
+    await turns()
+    assert (world.answered, first.handed, len(eager.pipeline)) == (1, [], 1)
+    world.loop.go_on(KEEP)
+    assert other.closed and not first.closed
+    world.answer.set()
+    await turns()
+    assert world.answered == 3 and not eager.pipeline
+
+
+async def test_what_leaves_is_forgotten() -> None:
+    """It is not closed a second time, and nothing is left of it, nor of a call that was to follow, for which no garbage is looked for."""
+    world = World(Noticing)
     leaving, wire = world.connection()
-    leaving.data_received(CALL)
+    world.answer.clear()
+    leaving.data_received(CALL + CALL)
     await turns()
     leaving.connection_lost(ConnectionResetError())
-    gone = weakref.ref(wire)
-    del leaving, wire
+    wire.close()
+    gone, last = weakref.ref(wire), weakref.ref(leaving)
     gc.collect()
-    assert gone() is None
+    gc.disable()
+    try:
+        del leaving, wire
+        world.answer.set()
+        await turns()
+        assert world.answered == 1 and gone() is None and last() is None
+    finally:
+        gc.enable()
     world.loop.go_on(2 * KEEP)
     assert not world.loop.timers
 
@@ -190,6 +215,7 @@ async def test_an_idle_connection_keeps_nothing_of_its_last_call(late: bool) -> 
         calling.data_received(CALL[-4:])
     gc.collect()
     assert call() is None
+    assert [calling.cycle, calling.scope, calling.headers, calling.url] == [None, None, None, b""]
     calling.data_received(CALL)
     await turns()
     assert world.answered == 2
